@@ -1,0 +1,45 @@
+"""The `excise` command. One file a subcommand; heavy imports stay inside them, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from excise import __version__
+from excise.errors import ExciseError
+
+app = typer.Typer(
+    name="excise",
+    help="Find distillation campaigns in the API logs of a language model, and say why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"excise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
+) -> None:
+    """Find distillation campaigns in the API logs of a language model, and say why."""
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends with a message, a hint and the contract's exit status."""
+    try:
+        app()
+    except ExciseError as error:
+        typer.echo(f"excise: {error}", err=True)
+        if error.hint:
+            typer.echo(f"  hint: {error.hint}", err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        typer.echo("excise: interrupted, nothing was written", err=True)
+        sys.exit(130)
