@@ -37,9 +37,10 @@ ROW_GROUP: Final = 131_072
 SCORE_DECIMALS: Final = 9
 JSON_LIMIT: Final = 256 << 20
 """Bytes of JSON that are read at most: a folder from elsewhere must not fill the memory."""
-T = TypeVar("T")
 DAYS_LIMIT: Final = 20_000
 """Days of a timeline that are read at most, half a century."""
+
+T = TypeVar("T")
 
 
 def check_writable(out: Path, *, replace: bool = False) -> None:
