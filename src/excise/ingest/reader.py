@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from excise.errors import BadRow
+if TYPE_CHECKING:
+    from excise.errors import BadRow
 
 Record = Mapping[str, Any]
 """One decoded JSON object (or CSV line) of hostile content: any key may be missing or of a wrong type."""

@@ -1,0 +1,58 @@
+"""Run a generator in a thread of its own, a few items ahead of the one who reads."""
+
+from __future__ import annotations
+
+import threading
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+_END: Final = object()
+_POLL_SECONDS: Final = 0.1
+
+
+def prefetched(source: Iterator[T], depth: int) -> Iterator[T]:
+    """The items of `source`, in order, decoded up to `depth` ahead; its error is raised at its place.
+
+    The thread ends when the source does, or when the caller closes or drops the generator.
+    """
+    queue: Queue[object] = Queue(depth)
+    stop = threading.Event()
+    failure: list[BaseException] = []
+
+    def put(item: object) -> bool:
+        while not stop.is_set():
+            try:
+                queue.put(item, timeout=_POLL_SECONDS)
+            except Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in source:
+                if not put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001  handed to the reader, which raises it
+            failure.append(error)
+        finally:
+            put(_END)
+
+    thread = threading.Thread(target=work, name="excise-decode", daemon=True)
+    thread.start()
+    try:
+        while (item := queue.get()) is not _END:
+            yield cast("T", item)
+        if failure:
+            raise failure[0]
+    finally:
+        stop.set()
+        while thread.is_alive():
+            try:
+                queue.get_nowait()
+            except Empty:
+                thread.join(_POLL_SECONDS)
