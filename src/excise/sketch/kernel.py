@@ -1,0 +1,390 @@
+"""The text kernel: what a text leaves behind once it has been read, as keyed hashes in flat arrays.
+
+One pass over Arrow buffers without Python objects, in memory bounded whatever the length of a text. Every value is a
+function of one text, the seed and the parameters: not of the batch, the thread or the row's neighbours. See
+docs/text-sketch.md for the definitions; `tests/sketch/definition.py` says the same again, slowly and obviously.
+
+Sampling is FracMinHash (Irber et al. 2022, "Lightweight compositional analysis of metagenomes with FracMinHash"): a
+hash is kept when it is below 2^64 / rate, here the `cap` smallest of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from excise.sketch.fold import load_table
+from excise.sketch.hashing import arrow_bytes, hash_strings, jit, keys_of, mix64
+from excise.sketch.marks import (
+    BRACKET,
+    FIELDS,
+    HEADING,
+    KEY,
+    KINDS,
+    LABEL,
+    TAG,
+    ends_heading,
+    mark_of,
+    on_bracket,
+    on_heading,
+    on_key,
+    on_label,
+    on_tag,
+    on_token,
+    start_line,
+)
+from excise.sketch.tokens import CARRY, CHUNK_EVENTS, MARGIN, TOKEN, scan_chunk
+
+__all__ = ["CueTable", "TextSketch", "hash_strings", "sketch_text", "token_hashes"]
+
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+NARROW, WIDE, EDGE, MAX_PHRASE = 4, 10, 12, 10
+"""Tokens of a shingle, of a wide shingle, of `head` and `tail`, and most of a cue phrase."""
+
+_TOKEN_KEYS = 3  # the first keys, as `tokens` uses them
+_BASE, _DOC, _NARROW, _WIDE, _EDGE, _MARK, _CUE = range(_TOKEN_KEYS, 10)
+_KEYS: Final = 10
+_FILTER_SHIFT = np.uint64(48)
+_LOW6, _SIX = np.uint64(63), np.uint64(6)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_SEEN_MARK: Final = sum(1 << (ord(c) & 31) for c in '>]#:"')
+
+
+@dataclass(frozen=True, slots=True)
+class CueTable:
+    """Phrases as the kernel looks them up: by the hash of their tokens, behind two filters of 2^16 bits each.
+
+    `singles` filters the first token of one-token phrases, `pairs` the last two tokens of longer ones; `slots` and
+    `groups` are an open-addressing table (hash, 0 where free -> bit mask of cue groups); `longest` is in tokens.
+    """
+
+    seed: int
+    singles: U64
+    pairs: U64
+    slots: U64
+    groups: U64
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextSketch:
+    """Sketches of n texts.
+
+    tokens: number of tokens. doc: hash of the whole token sequence. head, tail: hash of the first and last 12
+    tokens, 0 where there are fewer. cues: bit g set when cue group g occurs. shingles, wide, marks: sampled
+    4-token shingles, sampled 10-token shingles and marks of the format contract, those of row i at
+    `[offsets[i]:offsets[i + 1]]`, distinct and ascending. A null or empty text has zeros and empty lists.
+    """
+
+    tokens: U32  # [n]
+    doc: U64  # [n]
+    head: U64  # [n]
+    tail: U64  # [n]
+    cues: U64  # [n]
+    shingle_offsets: I64  # [n + 1]
+    shingles: U64
+    wide_offsets: I64  # [n + 1]
+    wide: U64
+    mark_offsets: I64  # [n + 1]
+    marks: U64
+
+
+@jit
+def _keep(sample: Any, start: int, count: int, cap: int, value: Any) -> int:
+    """Put a value into the ascending distinct sample at `start`, which holds the `cap` smallest; the new count."""
+    at = start + count
+    while at > start and sample[at - 1] > value:
+        at -= 1
+    if (at > start and sample[at - 1] == value) or at == start + cap:
+        return count
+    last = min(start + count, start + cap - 1)
+    for i in range(last, at, -1):
+        sample[i] = sample[i - 1]
+    sample[at] = value
+    return min(count + 1, cap)
+
+
+@jit
+def _room(sample: Any, used: int, cap: int) -> Any:
+    """Give the sample, or a copy twice as large when `cap` more would not fit."""
+    if used + cap <= len(sample):
+        return sample
+    larger = np.empty(2 * len(sample) + cap, np.uint64)
+    larger[:used] = sample[:used]
+    return larger
+
+
+@jit
+def _sample_windows(
+    tokens: Any,
+    have: int,
+    n: int,
+    width: int,
+    base: Any,
+    salt: Any,
+    rule: Any,
+    sample: Any,
+    start: int,
+    count: int,
+) -> int:
+    """Sample windows that end in the n new tokens; `have` (at most CARRY) tokens before them are real."""
+    limit, cap = rule
+    cap = np.int64(cap)
+    power = np.uint64(1)
+    for _ in range(width):
+        power = power * base
+    first = CARRY - min(have, width - 1)
+    rolling = np.uint64(0)
+    for i in range(first, CARRY + n):
+        rolling = rolling * base + tokens[i]
+        if i - width >= first:
+            rolling = rolling - tokens[i - width] * power
+        if i - first + 1 >= width:
+            value = mix64(rolling ^ salt)
+            if value <= limit and (count < cap or value < sample[start + cap - 1]):
+                count = _keep(sample, start, count, cap, value)
+    return count
+
+
+@jit
+def _find_cues(tokens: Any, have: int, n: int, base: Any, salt: Any, cues: Any) -> Any:
+    """Bit mask of the cue groups whose phrases end in the n new tokens."""
+    singles, pairs, slots, groups, longest = cues
+    found = np.uint64(0)
+    for i in range(CARRY, CARRY + n):
+        token = tokens[i]
+        bit = token >> _FILTER_SHIFT
+        if (singles[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
+            found |= _lookup(slots, groups, mix64(token ^ salt))
+        back = min(longest, i - CARRY + 1 + have)
+        if back < 2:
+            continue
+        rolling = token + tokens[i - 1] * base
+        bit = rolling >> _FILTER_SHIFT
+        if (pairs[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
+            power = base
+            found |= _lookup(slots, groups, mix64(rolling ^ salt))
+            for j in range(2, back):
+                power = power * base
+                rolling = rolling + tokens[i - j] * power
+                found |= _lookup(slots, groups, mix64(rolling ^ salt))
+    return found
+
+
+@jit
+def _lookup(slots: Any, groups: Any, key: Any) -> Any:
+    last = np.uint64(len(slots) - 1)
+    at = key & last
+    while slots[at] != _ZERO:
+        if slots[at] == key:
+            return groups[at]
+        at = (at + _ONE) & last
+    return _ZERO
+
+
+@jit
+def _find_marks(
+    events: Any,
+    m: int,
+    tokens: Any,
+    flags: Any,
+    keys: Any,
+    state: Any,
+    names: Any,
+    cap: int,
+    sample: Any,
+    start: int,
+    count: int,
+) -> int:
+    """Run the automata over m events, keep the marks; the new count."""
+    at = CARRY
+    base, salt = keys[_BASE], keys[_MARK]
+    for i in range(m):
+        c = np.int64(events[i])
+        if c == TOKEN:
+            on_token(state, names, tokens[at], np.int64(flags[at]), base)
+            at += 1
+            continue
+        if c == 10:
+            if ends_heading(state):
+                count = _keep(sample, start, count, cap, mark_of(names[HEADING], HEADING, salt))
+            start_line(state, names)
+            continue
+        if on_tag(state, names, c):
+            count = _keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
+        if on_bracket(state, names, c):
+            count = _keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
+        if on_key(state, names, c):
+            count = _keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
+        on_heading(state, c)
+        if on_label(state, c):
+            count = _keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
+    return count
+
+
+@jit
+def _edge(tokens: Any, end: int, keys: Any) -> Any:
+    """Hash of the EDGE tokens before `end`, never 0."""
+    rolling = np.uint64(0)
+    for i in range(end - EDGE, end):
+        rolling = rolling * keys[_BASE] + tokens[i]
+    value = mix64(rolling ^ keys[_EDGE])
+    return value if value != _ZERO else _ONE
+
+
+@jit
+def _sketch_rows(
+    data: Any, offsets: Any, valid: Any, table: Any, keys: Any, cues: Any, rules: Any, fixed: Any, lists: Any
+) -> Any:
+    """Fill `fixed` (tokens, doc, head, tail, cues) and the offsets in `lists`; give the three flat samples."""
+    narrow_rule, wide_rule, mark_cap = rules
+    out_tokens, out_doc, out_head, out_tail, out_cues = fixed
+    shingle_offsets, shingles, wide_offsets, wide, mark_offsets, marks = lists
+    tokens = np.zeros(CARRY + CHUNK_EVENTS + MARGIN, np.uint64)
+    flags = np.zeros(CARRY + CHUNK_EVENTS + MARGIN, np.uint8)
+    events = np.zeros(CHUNK_EVENTS + MARGIN, np.int32)
+    state = np.zeros((KINDS + 1, FIELDS), np.int64)
+    names = np.zeros(KINDS + 1, np.uint64)
+    base = keys[_BASE]
+    for row in range(len(out_doc)):
+        s0, w0, m0 = shingle_offsets[row], wide_offsets[row], mark_offsets[row]
+        shingles = _room(shingles, s0, np.int64(narrow_rule[1]) + 1)
+        wide = _room(wide, w0, np.int64(wide_rule[1]) + 1)
+        marks = _room(marks, m0, mark_cap + 1)
+        ns, nw, nm, total, doc, found = 0, 0, 0, 0, np.uint64(0), np.uint64(0)
+        at, end = offsets[row], offsets[row + 1]
+        if len(valid) > 0 and not valid[row]:
+            at = end
+        start_line(state, names)
+        while at < end:
+            at, n, m, seen = scan_chunk(data, at, end, table, keys, (tokens, flags, events))
+            have = min(total, CARRY)
+            for i in range(CARRY, CARRY + n):
+                doc = doc * keys[_DOC] + tokens[i]
+            if narrow_rule[1] > _ZERO:
+                ns = _sample_windows(
+                    tokens, have, n, NARROW, base, keys[_NARROW], narrow_rule, shingles, s0, ns
+                )
+            if wide_rule[1] > _ZERO:
+                nw = _sample_windows(tokens, have, n, WIDE, base, keys[_WIDE], wide_rule, wide, w0, nw)
+            if cues[4] > 0:
+                found |= _find_cues(tokens, have, n, base, keys[_CUE], cues)
+            if mark_cap > 0 and (at < end or total > 0 or seen & _SEEN_MARK):
+                nm = _find_marks(events, m, tokens, flags, keys, state, names, mark_cap, marks, m0, nm)
+            if total < EDGE <= total + n:
+                out_head[row] = _edge(tokens, CARRY + EDGE - total, keys)
+            total += n
+            for i in range(CARRY):
+                tokens[i] = tokens[i + n]
+        if total > 0:
+            doc = mix64(doc ^ np.uint64(total))
+            out_doc[row] = doc if doc != _ZERO else _ONE
+        if total >= EDGE:
+            out_tail[row] = _edge(tokens, CARRY, keys)
+        if mark_cap > 0 and ends_heading(state):
+            nm = _keep(marks, m0, nm, mark_cap, mark_of(names[HEADING], HEADING, keys[_MARK]))
+        out_tokens[row], out_cues[row] = total, found
+        shingle_offsets[row + 1], wide_offsets[row + 1], mark_offsets[row + 1] = s0 + ns, w0 + nw, m0 + nm
+    return shingles, wide, marks
+
+
+_NO_CUES: Final = (
+    np.zeros(1, np.uint64),
+    np.zeros(1, np.uint64),
+    np.zeros(1, np.uint64),
+    np.zeros(1, np.uint64),
+    0,
+)
+
+
+def sketch_text(
+    array: pa.Array,
+    *,
+    seed: int,
+    cues: CueTable | None = None,
+    shingle_rate: int = 8,
+    wide_rate: int = 16,
+    shingle_cap: int = 64,
+    wide_cap: int = 64,
+    mark_cap: int = 24,
+    narrow: bool = True,
+    wide: bool = True,
+    marks: bool = True,
+) -> TextSketch:
+    """Sketch every text of a string, binary or dictionary array; linear in its bytes.
+
+    One shingle in `shingle_rate` is kept, at most the `shingle_cap` smallest a row; so for wide ones, and at most the
+    `mark_cap` smallest marks. `narrow`, `wide`, `marks` switch the lists off. `cues` must be of the same seed
+    (ValueError). Raises TypeError for an array of another type. May be called from several threads.
+    """
+    if cues is not None and cues.seed != seed:
+        raise ValueError("the cue table was made with another seed")
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_null(array.type):
+        array = array.cast(pa.string())
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    data, offsets, valid = arrow_bytes(array)
+    n, size = len(array), int(offsets[-1] - offsets[0])
+    u64 = [np.zeros(n, np.uint64) for _ in range(4)]
+    counts = np.zeros(n, np.uint32)
+    rules = (
+        (_limit(shingle_rate), np.uint64(shingle_cap if narrow else 0)),
+        (_limit(wide_rate), np.uint64(wide_cap if wide else 0)),
+        mark_cap if marks else 0,
+    )
+    lists = (
+        np.zeros(n + 1, np.int64), np.empty(64 + (n + size // (5 * shingle_rate) if narrow else 0), np.uint64),
+        np.zeros(n + 1, np.int64), np.empty(64 + (n + size // (5 * wide_rate) if wide else 0), np.uint64),
+        np.zeros(n + 1, np.int64), np.empty(64 + (2 * n if marks else 0), np.uint64),
+    )  # fmt: skip
+    lookup = _NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
+    flat = _sketch_rows(
+        data, offsets, valid, _table(), keys_of(seed, _KEYS), lookup, rules, (counts, *u64), lists
+    )
+    ends = (lists[0], lists[2], lists[4])
+    s, w, m = (values[: offsets_[-1]].copy() for values, offsets_ in zip(flat, ends, strict=True))
+    return TextSketch(counts, *u64, lists[0], s, lists[2], w, lists[4], m)
+
+
+def token_hashes(text: str, *, seed: int) -> U64:
+    """Hash the tokens of one text of fewer than 1,000 characters, in order: u64[tokens]."""
+    data, offsets, _ = arrow_bytes(pa.array([text], pa.string()))
+    tokens = np.zeros(CARRY + CHUNK_EVENTS + MARGIN, np.uint64)
+    out = (tokens, np.zeros(len(tokens), np.uint8), np.zeros(len(tokens), np.int32))
+    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], _table(), keys_of(seed, _KEYS), out)
+    return tokens[CARRY : CARRY + n].copy()
+
+
+def phrase_hash(tokens: U64, *, seed: int) -> tuple[int, int]:
+    """Hash of a phrase as it stands in a cue table, and the number of its bit in the filter of its kind."""
+    keys = keys_of(seed, _KEYS)
+    base, mask = int(keys[_BASE]), (1 << 64) - 1
+    rolling = 0
+    for token in tokens.tolist():
+        rolling = (rolling * base + token) & mask
+    last = 0
+    for token in tokens[-2:].tolist():
+        last = (last * base + token) & mask
+    value = int(mix64(np.uint64(rolling ^ int(keys[_CUE]))))
+    return value or 1, last >> 48
+
+
+def _limit(rate: int) -> np.uint64:
+    """The largest hash that is kept at a rate of one in `rate`."""
+    if rate < 1:
+        raise ValueError("a sampling rate is one in a whole number of at least 1")
+    return np.uint64((1 << 64) // rate - 1)
+
+
+def _table() -> tuple[npt.NDArray[Any], ...]:
+    table = load_table()
+    return table.blocks, table.entries, table.script, table.pool
