@@ -7,6 +7,7 @@ import sys
 import typer
 
 from excise import __version__
+from excise.cli.ingest import ingest
 from excise.errors import ExciseError
 
 app = typer.Typer(
@@ -29,6 +30,9 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
 ) -> None:
     """Find distillation campaigns in the API logs of a language model, and say why."""
+
+
+app.command("ingest")(ingest)
 
 
 def main() -> None:

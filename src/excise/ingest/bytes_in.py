@@ -120,6 +120,7 @@ class Counted:
         return self._head
 
     def read(self, nbytes: int, /) -> bytes:
+        """At most `nbytes` bytes; none at the end."""
         if self._head:
             data, self._head = self._head[:nbytes], self._head[nbytes:]
             return data

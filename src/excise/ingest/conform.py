@@ -44,7 +44,7 @@ def check_schema(found: pa.Schema, contract: pa.Schema, required: Sequence[str],
             )
 
 
-def fits(found: Any, wanted: Any) -> bool:
+def fits(found: Any, wanted: Any) -> bool:  # noqa: PLR0911  a table of types reads best as one
     """Whether a column of Arrow type `found` can be read as `wanted`, one of the contract's types."""
     if pt.is_dictionary(found):
         return fits(found.value_type, wanted)
@@ -61,7 +61,7 @@ def fits(found: Any, wanted: Any) -> bool:
     return bool(pt.is_integer(found) or pt.is_floating(found) or pt.is_decimal(found))
 
 
-def conform(array: Any, wanted: Any) -> Any:
+def conform(array: Any, wanted: Any) -> Any:  # noqa: PLR0911  a table of types reads best as one
     """`array` (of a type that `fits`) as the contract's type `wanted`. Text is not checked here."""
     found = array.type
     if found == wanted:

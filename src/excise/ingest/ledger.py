@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from excise.errors import BadRow, TooManyBadRows
+from excise.errors import BadRow, TooManyBadRows, UsageError
 
 MAX_SAMPLES = 20
 MAX_DETAIL = 120
@@ -99,3 +99,17 @@ def enforce_limit(bad: int, total: int, limit: float, rejected: Rejected, subjec
         subject=subject,
         hint="`excise ingest --explain` shows them; raise --max-bad-rows to leave them out and go on",
     )
+
+
+def parse_share(text: str) -> float:
+    """A share from 0 to 1, written `1%` or `0.01`. Raises `UsageError`."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if rest or not 0 <= share <= 1:
+        raise UsageError(
+            f"{plain(text)!r} is no share of rows", subject="--max-bad-rows", hint="write 1% or 0.01"
+        )
+    return share

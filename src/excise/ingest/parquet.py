@@ -7,7 +7,7 @@ decoded to dictionaries first and written out in pieces of at most `MAX_BATCH_BY
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,7 +73,7 @@ class Decoder:
         except (OSError, pa.ArrowException) as error:
             raise unreadable(error, path) from error
 
-    def __enter__(self) -> Decoder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

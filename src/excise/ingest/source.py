@@ -148,7 +148,7 @@ class _Opening:
 
     def _database(self, url: str, transform: Transform | None) -> Staged:
         try:
-            from excise.ingest.postgres import read_spend_logs  # noqa: PLC0415  an extra that may not be installed
+            from excise.ingest.postgres import read_spend_logs  # noqa: PLC0415  an extra that may be missing
         except ImportError as error:
             raise UsageError(
                 "reading a database needs psycopg", subject=shown(url), hint="pip install 'excise[postgres]'"

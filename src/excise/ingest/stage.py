@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +70,7 @@ class StagedWriter:
             self._writer.write_batch(batch, row_group_size=max(batch.num_rows, 1))
         self.rows += batch.num_rows
 
-    def __enter__(self) -> StagedWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

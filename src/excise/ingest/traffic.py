@@ -17,7 +17,7 @@ from excise.ingest.prefetch import prefetched
 from excise.model.schema import EXCHANGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -134,7 +134,7 @@ class Traffic:
 
     def _decoded(
         self, schema: pa.Schema, batch_rows: int, only: Positions | None, repairs: Repairs | None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch, None, None]:
         start = 0
         for file in self.files:
             wanted = None
