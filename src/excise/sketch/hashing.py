@@ -80,6 +80,17 @@ def load64(_context: Any, _data: Any, _at: Any) -> Any:
     return types.uint64(_data, types.int64), code
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def load8(_context: Any, _data: Any, _at: Any) -> Any:
+    """Read one byte of a u8 array, as `data[at]` without numba's care for negative positions."""
+
+    def code(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = ctx.make_array(sig.args[0])(ctx, builder, args[0])
+        return builder.load(builder.gep(array.data, [args[1]]))
+
+    return types.uint8(_data, types.int64), code
+
+
 @jit
 def hash_bytes(data: Any, start: int, end: int, keys: Any) -> Any:
     """Hash `data[start:end]` (u8), never 0."""

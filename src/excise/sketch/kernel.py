@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from excise.sketch.fold import load_table
 from excise.sketch.hashing import arrow_bytes, hash_strings, jit, keys_of, mix64
 from excise.sketch.marks import (
     BRACKET,
@@ -28,6 +27,7 @@ from excise.sketch.marks import (
     LABEL,
     TAG,
     ends_heading,
+    is_awake,
     mark_of,
     on_bracket,
     on_heading,
@@ -37,7 +37,7 @@ from excise.sketch.marks import (
     on_token,
     start_line,
 )
-from excise.sketch.tokens import CARRY, CHUNK_EVENTS, MARGIN, TOKEN, scan_chunk
+from excise.sketch.tokens import CARRY, TOKEN, scan_chunk, scan_table, scratch
 
 __all__ = ["CueTable", "TextSketch", "hash_strings", "sketch_text", "token_hashes"]
 
@@ -54,7 +54,7 @@ _KEYS: Final = 10
 _FILTER_SHIFT = np.uint64(48)
 _LOW6, _SIX = np.uint64(63), np.uint64(6)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
-_SEEN_MARK: Final = sum(1 << (ord(c) & 31) for c in '>]#:"')
+_LINE: Final = ord("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,41 +191,41 @@ def _lookup(slots: Any, groups: Any, key: Any) -> Any:
 
 @jit
 def _find_marks(
-    events: Any,
-    m: int,
-    tokens: Any,
-    flags: Any,
-    keys: Any,
-    state: Any,
-    names: Any,
-    cap: int,
-    sample: Any,
-    start: int,
-    count: int,
+    chunk: Any, m: int, k: int, keys: Any, scanner: Any, cap: int, sample: Any, start: int, count: int
 ) -> int:
-    """Run the automata over m events, keep the marks; the new count."""
-    at = CARRY
+    """Run the automata over m events of which k are openers, keep the marks; the new count."""
+    tokens, flags, events, wakes = chunk
+    state, names = scanner
+    at, i, next_opener = CARRY, 0, 0
     base, salt = keys[_BASE], keys[_MARK]
-    for i in range(m):
+    awake = is_awake(state)
+    while i < m:
+        if not awake:
+            while next_opener < k and wakes[next_opener, 0] < i:
+                next_opener += 1
+            if next_opener == k:
+                break
+            i, at = wakes[next_opener, 0], wakes[next_opener, 1]
         c = np.int64(events[i])
+        i += 1
         if c == TOKEN:
             on_token(state, names, tokens[at], np.int64(flags[at]), base)
             at += 1
-            continue
-        if c == 10:
+        elif c == _LINE:
             if ends_heading(state):
                 count = _keep(sample, start, count, cap, mark_of(names[HEADING], HEADING, salt))
             start_line(state, names)
-            continue
-        if on_tag(state, names, c):
-            count = _keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
-        if on_bracket(state, names, c):
-            count = _keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
-        if on_key(state, names, c):
-            count = _keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
-        on_heading(state, c)
-        if on_label(state, c):
-            count = _keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
+        else:
+            if on_tag(state, names, c):
+                count = _keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
+            if on_bracket(state, names, c):
+                count = _keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
+            if on_key(state, names, c):
+                count = _keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
+            on_heading(state, c)
+            if on_label(state, c):
+                count = _keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
+        awake = is_awake(state)
     return count
 
 
@@ -241,17 +241,23 @@ def _edge(tokens: Any, end: int, keys: Any) -> Any:
 
 @jit
 def _sketch_rows(
-    data: Any, offsets: Any, valid: Any, table: Any, keys: Any, cues: Any, rules: Any, fixed: Any, lists: Any
+    data: Any,
+    offsets: Any,
+    valid: Any,
+    table: Any,
+    keys: Any,
+    cues: Any,
+    rules: Any,
+    room: Any,
+    fixed: Any,
+    lists: Any,
 ) -> Any:
     """Fill `fixed` (tokens, doc, head, tail, cues) and the offsets in `lists`; give the three flat samples."""
     narrow_rule, wide_rule, mark_cap = rules
+    chunk, scanner = room
     out_tokens, out_doc, out_head, out_tail, out_cues = fixed
     shingle_offsets, shingles, wide_offsets, wide, mark_offsets, marks = lists
-    tokens = np.zeros(CARRY + CHUNK_EVENTS + MARGIN, np.uint64)
-    flags = np.zeros(CARRY + CHUNK_EVENTS + MARGIN, np.uint8)
-    events = np.zeros(CHUNK_EVENTS + MARGIN, np.int32)
-    state = np.zeros((KINDS + 1, FIELDS), np.int64)
-    names = np.zeros(KINDS + 1, np.uint64)
+    tokens, state, names = chunk[0], scanner[0], scanner[1]
     base = keys[_BASE]
     for row in range(len(out_doc)):
         s0, w0, m0 = shingle_offsets[row], wide_offsets[row], mark_offsets[row]
@@ -264,7 +270,7 @@ def _sketch_rows(
             at = end
         start_line(state, names)
         while at < end:
-            at, n, m, seen = scan_chunk(data, at, end, table, keys, (tokens, flags, events))
+            at, n, m, k = scan_chunk(data, at, end, table, keys, chunk)
             have = min(total, CARRY)
             for i in range(CARRY, CARRY + n):
                 doc = doc * keys[_DOC] + tokens[i]
@@ -276,8 +282,8 @@ def _sketch_rows(
                 nw = _sample_windows(tokens, have, n, WIDE, base, keys[_WIDE], wide_rule, wide, w0, nw)
             if cues[4] > 0:
                 found |= _find_cues(tokens, have, n, base, keys[_CUE], cues)
-            if mark_cap > 0 and (at < end or total > 0 or seen & _SEEN_MARK):
-                nm = _find_marks(events, m, tokens, flags, keys, state, names, mark_cap, marks, m0, nm)
+            if mark_cap > 0:
+                nm = _find_marks(chunk, m, k, keys, scanner, mark_cap, marks, m0, nm)
             if total < EDGE <= total + n:
                 out_head[row] = _edge(tokens, CARRY + EDGE - total, keys)
             total += n
@@ -347,8 +353,9 @@ def sketch_text(
         np.zeros(n + 1, np.int64), np.empty(64 + (2 * n if marks else 0), np.uint64),
     )  # fmt: skip
     lookup = _NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
+    room = scratch(), (np.zeros((KINDS + 1, FIELDS), np.int64), np.zeros(KINDS + 1, np.uint64))
     flat = _sketch_rows(
-        data, offsets, valid, _table(), keys_of(seed, _KEYS), lookup, rules, (counts, *u64), lists
+        data, offsets, valid, scan_table(), keys_of(seed, _KEYS), lookup, rules, room, (counts, *u64), lists
     )
     ends = (lists[0], lists[2], lists[4])
     s, w, m = (values[: offsets_[-1]].copy() for values, offsets_ in zip(flat, ends, strict=True))
@@ -358,10 +365,9 @@ def sketch_text(
 def token_hashes(text: str, *, seed: int) -> U64:
     """Hash the tokens of one text of fewer than 1,000 characters, in order: u64[tokens]."""
     data, offsets, _ = arrow_bytes(pa.array([text], pa.string()))
-    tokens = np.zeros(CARRY + CHUNK_EVENTS + MARGIN, np.uint64)
-    out = (tokens, np.zeros(len(tokens), np.uint8), np.zeros(len(tokens), np.int32))
-    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], _table(), keys_of(seed, _KEYS), out)
-    return tokens[CARRY : CARRY + n].copy()
+    chunk = scratch()
+    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], scan_table(), keys_of(seed, _KEYS), chunk)
+    return chunk[0][CARRY : CARRY + n].copy()
 
 
 def phrase_hash(tokens: U64, *, seed: int) -> tuple[int, int]:
@@ -383,8 +389,3 @@ def _limit(rate: int) -> np.uint64:
     if rate < 1:
         raise ValueError("a sampling rate is one in a whole number of at least 1")
     return np.uint64((1 << 64) // rate - 1)
-
-
-def _table() -> tuple[npt.NDArray[Any], ...]:
-    table = load_table()
-    return table.blocks, table.entries, table.script, table.pool

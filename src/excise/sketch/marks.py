@@ -36,6 +36,9 @@ MAX_BODY, MAX_HEADING, MAX_LEAD = 32, 16, 8
 
 _LT, _GT, _SLASH, _QUOTE, _BACKSLASH = (ord(c) for c in '<>/"\\')
 _LEFT, _RIGHT, _HASH, _STAR, _COLON = (ord(c) for c in "[]#*:")
+OPENERS: Final = frozenset('<["\n'.encode())
+"""Separators that start an automaton; between them, once all are idle, there is nothing to find."""
+
 _BLANK, _UNDERSCORE, _DASH, _DOT, _LINE = (ord(c) for c in " _-.\n")
 
 
@@ -182,3 +185,10 @@ def on_label(state: Any, c: int) -> bool:
 def ends_heading(state: Any) -> bool:
     """Whether the line that ends here is a heading."""
     return bool(state[HEADING, PHASE] > OPEN and state[HEADING, UNITS] > 0 and state[HEADING, WORDY] == 1)
+
+
+@jit
+def is_awake(state: Any) -> bool:
+    """Whether any automaton is at work."""
+    phases = state[TAG, PHASE] | state[BRACKET, PHASE] | state[KEY, PHASE]
+    return bool((phases | state[HEADING, PHASE] | state[LABEL, PHASE] | state[KINDS, PHASE]) != IDLE)

@@ -8,9 +8,11 @@ or Greek ones, the latter count as the Latin letters they look like.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from excise.sketch.fold import (
     CLASS_SHIFT,
@@ -22,9 +24,10 @@ from excise.sketch.fold import (
     OTHER_SEPARATOR,
     SEPARATOR,
     SINGLE,
+    load_table,
 )
-from excise.sketch.hashing import jit, mix64
-from excise.sketch.marks import ALONE, HAS_DIGIT, NUMBER
+from excise.sketch.hashing import jit, load8, mix64
+from excise.sketch.marks import ALONE, HAS_DIGIT, NUMBER, OPENERS
 
 CARRY: Final = 16
 """Tokens kept from the chunk before, so that windows reach back over its edge."""
@@ -36,8 +39,38 @@ MARGIN: Final = 64
 TOKEN: Final = -1
 """What stands for a token in the list of events; any other event is the code point of a separator."""
 
+Scratch = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32]]
+
 _REPLACEMENT: Final = ord(OTHER_SEPARATOR)
 _KEY_WORD, _KEY_LETTER, _KEY_NUMBER = 0, 1, 2
+
+# What a word consists of, as bits; for a byte of ASCII also that it separates and wakes. 0 is left for bytes that need the table.
+_LATIN, _DIGIT, _OTHER, _LOOKALIKE, _SEPARATES, _WAKES = 1, 2, 4, 8, 16, 32
+_LETTER_OR_DIGIT, _MIXED = _LATIN | _DIGIT, _LATIN | _LOOKALIKE
+
+
+@cache
+def scan_table() -> tuple[npt.NDArray[Any], ...]:
+    """The fold table as `scan_chunk` takes it: two arrays by byte for ASCII, then that of `fold`."""
+    table = load_table()
+    plain, lower = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
+    for code in range(0x80):
+        entry = int(table.entries[code])
+        plain[code] = {SEPARATOR: _SEPARATES, LETTER: _LATIN, DIGIT: _DIGIT}[entry >> CLASS_SHIFT]
+        lower[code] = entry & 0xFF or code
+        plain[code] |= _WAKES if lower[code] in OPENERS else 0
+    return plain, lower, table.blocks, table.entries, table.script, table.pool
+
+
+def scratch() -> Scratch:
+    """Room for one chunk: tokens u64, their flags u8, events i32, and of each opener (event, token) i32[, 2]."""
+    size = CHUNK_EVENTS + MARGIN
+    return (
+        np.zeros(CARRY + size, np.uint64),
+        np.zeros(CARRY + size, np.uint8),
+        np.zeros(size, np.int32),
+        np.zeros((size, 2), np.int32),
+    )
 
 
 @jit
@@ -67,81 +100,103 @@ def decode(data: Any, at: int, end: int) -> tuple[int, int]:
 
 
 @jit
-def scan_chunk(data: Any, at: int, end: int, table: Any, keys: Any, out: Any) -> tuple[int, int, int, int]:
-    """Read from `data[at:end]` until a chunk is full: (next position, tokens, events, what separators were seen).
+def _end_word(word: Any, latin: Any, kinds: int, at: int, keys: Any, out: Any) -> None:
+    """Write the word that ends here as token `at`."""
+    tokens, flags, _, _ = out
+    if kinds == _DIGIT:
+        tokens[at], flags[at] = keys[_KEY_NUMBER], NUMBER | HAS_DIGIT
+    else:
+        tokens[at] = mix64(latin if kinds & _MIXED == _MIXED else word)
+        flags[at] = HAS_DIGIT if kinds & _DIGIT else 0
 
-    `table` is (blocks, entries, script, pool); `out` is (tokens u64, flags u8, events i32), tokens and flags filled
-    from CARRY on. The chunk never ends within a token. `seen` has bit (c & 31) for each ASCII separator c.
+
+@jit
+def scan_chunk(data: Any, at: int, end: int, table: Any, keys: Any, out: Any) -> tuple[int, int, int, int]:
+    """Read from `data[at:end]` until a chunk is full: (next position, tokens, events, openers).
+
+    `table` is as `scan_table` gives it; `out` is as `scratch` gives it, tokens and flags filled from CARRY on. The
+    chunk never ends within a token.
     """
-    blocks, entries, script, pool = table
-    tokens, flags, events = out
+    plain, lower, blocks, entries, script, pool = table
+    tokens, flags, events, wakes = out
     start, factor = keys[_KEY_WORD], keys[_KEY_LETTER]
-    word, latin = start, start  # hash as it stands, hash with look-alikes as Latin letters
-    length, letters, digits, has_latin, has_other = 0, 0, 0, False, False
-    n, m, seen = CARRY, 0, 0
-    while at < end and (m < CHUNK_EVENTS or length > 0):
-        code = np.int64(data[at])
+    word, latin, kinds = (
+        start,
+        start,
+        0,
+    )  # hash as it stands, hash with look-alikes as Latin letters, letters met
+    n, m, k = CARRY, 0, 0
+    while at < end and (m < CHUNK_EVENTS or kinds > 0):
+        code = np.int64(load8(data, at))
+        quick = plain[code]
+        if quick & _LETTER_OR_DIGIT and not kinds & _LOOKALIKE:
+            while quick & _LETTER_OR_DIGIT:
+                word = (word ^ np.uint64(lower[code])) * factor
+                kinds |= quick
+                at += 1
+                if at == end:
+                    break
+                code = np.int64(load8(data, at))
+                quick = plain[code]
+            if at == end:
+                break
+        if quick & _SEPARATES:
+            if kinds > 0:
+                _end_word(word, latin, kinds, n, keys, out)
+                events[m] = TOKEN
+                word, kinds, n, m = start, 0, n + 1, m + 1
+            folded = np.int64(lower[code])
+            events[m] = folded
+            if quick & _WAKES:
+                wakes[k, 0], wakes[k, 1] = m, n
+                k += 1
+            m += 1
+            at += 1
+            continue
+        slot = code
         if code < 0x80:
             at += 1
-            slot = code
         else:
             code, at = decode(data, at, end)
             slot = np.int64(blocks[code >> 8]) * 256 + (code & 255)
         entry = np.int64(entries[slot])
-        kind = entry >> CLASS_SHIFT
-        if kind == DROP:
-            continue
-        first, parts = 0, 1
-        if kind == EXPAND:
-            first, parts = entry & 0xFFFFF, (entry >> 20) & 0xFF
+        like = np.int64(script[slot])
+        expands = entry >> CLASS_SHIFT == EXPAND
+        first = entry & 0xFFFFF
+        parts = (entry >> 20) & 0xFF if expands else 1
         for part in range(parts):
-            if parts > 1:
+            if expands:
                 entry = np.int64(pool[first + part])
-                kind = entry >> CLASS_SHIFT
+            kind = entry >> CLASS_SHIFT
             folded = entry & 0xFFFFFFF
             if folded == 0:
                 folded = code
-            if kind == LETTER or kind == DIGIT:  # noqa: PLR1714  numba compiles this better than `in`
-                like = np.int64(script[slot])
-                if has_other or like > LATIN:
-                    if not has_other:
-                        latin, has_other = word, True
-                    latin = (latin ^ np.uint64(like if like > LATIN else folded)) * factor
-                word = (word ^ np.uint64(folded)) * factor
-                has_latin |= like == LATIN
-                length += 1
-                letters += kind == LETTER
-                digits += kind == DIGIT
+            if kind == DROP:
                 continue
-            if length > 0:
-                if letters == 0:
-                    tokens[n], flags[n] = keys[_KEY_NUMBER], NUMBER | HAS_DIGIT
-                else:
-                    tokens[n] = mix64(latin if has_latin and has_other else word)
-                    flags[n] = HAS_DIGIT if digits > 0 else 0
-                n += 1
+            if kind == LETTER or kind == DIGIT:  # noqa: PLR1714, SIM109
+                if like > LATIN or kinds & _LOOKALIKE:
+                    latin = word if not kinds & _LOOKALIKE else latin
+                    latin = (latin ^ np.uint64(like if like > LATIN else folded)) * factor
+                    kinds |= _LOOKALIKE if like > LATIN else 0
+                word = (word ^ np.uint64(folded)) * factor
+                kinds |= _DIGIT if kind == DIGIT else (_LATIN if like == LATIN else _OTHER)
+                continue
+            if kinds > 0:
+                _end_word(word, latin, kinds, n, keys, out)
                 events[m] = TOKEN
-                m += 1
-                word, length, letters, digits, has_latin, has_other = start, 0, 0, 0, False, False
+                word, kinds, n, m = start, 0, n + 1, m + 1
             if kind == SINGLE:
                 tokens[n], flags[n] = mix64((start ^ np.uint64(folded)) * factor), ALONE
-                n += 1
                 events[m] = TOKEN
+                n += 1
             else:
                 events[m] = folded
-                if folded < 0x80:
-                    seen |= 1 << (folded & 31)
+                if folded < 0x80 and plain[folded] & _WAKES:
+                    wakes[k, 0], wakes[k, 1] = m, n
+                    k += 1
             m += 1
-    if length > 0:
-        if letters == 0:
-            tokens[n], flags[n] = keys[_KEY_NUMBER], NUMBER | HAS_DIGIT
-        else:
-            tokens[n] = mix64(latin if has_latin and has_other else word)
-            flags[n] = HAS_DIGIT if digits > 0 else 0
-        n += 1
+    if kinds > 0:
+        _end_word(word, latin, kinds, n, keys, out)
         events[m] = TOKEN
-        m += 1
-    return at, n - CARRY, m, seen
-
-
-assert SEPARATOR == 0  # the comparisons above leave it as what remains
+        n, m = n + 1, m + 1
+    return at, n - CARRY, m, k
