@@ -132,7 +132,9 @@ def _whole(array: Any) -> Any:
     """Whole numbers as int64; a fraction, NaN, infinity or a number out of range becomes null."""
     if pt.is_unsigned_integer(array.type):
         if array.type.bit_width == 64:
-            array = pc.if_else(pc.less_equal(array, 2**63 - 1), array, pa.scalar(None, array.type))
+            array = pc.if_else(
+                pc.less_equal(array, pa.scalar(2**63 - 1, array.type)), array, pa.scalar(None, array.type)
+            )
         return array.cast(pa.int64())
     if pt.is_integer(array.type):
         return array.cast(pa.int64())

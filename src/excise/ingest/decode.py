@@ -46,6 +46,15 @@ def has_json_line(head: bytes) -> bool:
     return False
 
 
+def is_json(text: bytes) -> bool:
+    """Whether `text` is one whole JSON value of any kind."""
+    try:
+        _value(text)
+    except BadRow:
+        return False
+    return True
+
+
 def too_deep(value: Any) -> bool:
     """Whether lists and objects nest deeper than `MAX_DEPTH`, found level by level."""
     level = [value]

@@ -23,7 +23,7 @@ from excise.ingest.bytes_in import (
     opened,
     unreadable,
 )
-from excise.ingest.decode import decode, has_json_line
+from excise.ingest.decode import decode, has_json_line, is_json
 from excise.ingest.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ def is_line_based(head: bytes) -> bool:
     """Whether JSON text is one record a line, judged by its start (without a byte order mark)."""
     text = head.lstrip()
     if text[:1] == b"[":
-        return False
+        first, _, rest = text.partition(b"\n")
+        return is_json(first) and has_json_line(rest)
     return b"\n" not in text or has_json_line(text)
 
 
@@ -172,14 +173,14 @@ def json_objects(source: ByteSource) -> Iterator[bytes | BadRow]:  # noqa: C901 
         if token is None or (token[0] == b'"' and not ended):
             if ended:
                 break
-            more = source.read(max(CHUNK, len(buffer) - begin))
-            at = (token.start() if token else len(buffer)) - begin
-            buffer, begin, ended = buffer[begin:] + more, 0, not more
-            if len(buffer) > MAX_RECORD_BYTES + 2 * CHUNK and at > MAX_RECORD_BYTES:
+            if len(buffer) - begin > MAX_RECORD_BYTES:
                 yield BadRow(
                     "too-long", f"a record above {MAX_RECORD_BYTES} bytes; the rest of the file is skipped"
                 )
                 return
+            more = source.read(max(CHUNK, len(buffer) - begin))
+            at = (token.start() if token else len(buffer)) - begin
+            buffer, begin, ended = buffer[begin:] + more, 0, not more
             continue
         at = token.end()
         mark = token[0]
