@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from excise.ingest.conform import with_items
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,10 +64,11 @@ _CONTROL: Final = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"
 def faults(batch: pa.RecordBatch, required: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Yield `reason, column, mask` for each check that some row of the conformed `batch` fails.
 
-    Text columns must be valid UTF-8 (`mend` first). A row may fail several checks; the first one counts.
+    Text columns must be valid UTF-8 (`mend` first) and may be dictionaries, which are looked at value by value.
+    A row may fail several checks; the first one counts.
     """
     for name in required:
-        mask = _missing(batch.column(name))
+        mask = _by_value(batch.column(name), _missing, null=True)
         if mask.any():
             yield MISSING[name], name, mask
     for name in batch.schema.names:
@@ -75,7 +78,7 @@ def faults(batch: pa.RecordBatch, required: Sequence[str]) -> Iterator[tuple[str
             if mask.any() and name in required:
                 yield "absurd-time", name, mask
         elif name in IDS:
-            mask = _control(column)
+            mask = _by_value(column, _control, null=False)
             if mask.any():
                 yield "control-character", name, mask
 
@@ -85,11 +88,8 @@ def mend(array: Any, name: str) -> tuple[Any, str, int]:
     if pt.is_string(array.type):
         return _mend_text(array)
     if pt.is_list(array.type):
-        values, how, mended = _mend_text(array.values)
-        if not mended:
-            return array, "", 0
-        whole = pa.ListArray.from_arrays(array.offsets, values, mask=array.is_null())
-        return whole, how, mended
+        items, how, mended = _mend_text(array.flatten())
+        return (with_items(array, items), how, mended) if mended else (array, "", 0)
     if name in COUNTS:
         return _mend_count(array)
     return array, "", 0
@@ -120,6 +120,17 @@ def _mend_count(array: Any) -> tuple[Any, str, int]:
 def _mask(condition: Any) -> NDArray[np.bool_]:
     mask: NDArray[np.bool_] = pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
     return mask
+
+
+def _by_value(column: Any, test: Callable[[Any], NDArray[np.bool_]], *, null: bool) -> NDArray[np.bool_]:
+    """`test` of each row, asked once for each value of a dictionary; `null` is the answer for a null."""
+    if not pt.is_dictionary(column.type):
+        return test(column)
+    answers = np.append(test(column.dictionary), null)
+    if not answers[:-1].any() and not (null and column.null_count):
+        return np.zeros(len(column), dtype=np.bool_)
+    codes = pc.fill_null(column.indices, pa.scalar(len(answers) - 1, column.indices.type))
+    return answers[codes.to_numpy(zero_copy_only=False)]
 
 
 def _missing(column: Any) -> NDArray[np.bool_]:

@@ -107,11 +107,15 @@ def _text(array: Any) -> Any:
 def _list(array: Any, wanted: Any) -> Any:
     if pt.is_fixed_size_list(array.type):
         array = array.cast(pa.list_(array.type.value_type))
-    lengths = pc.fill_null(pc.list_value_length(array), 0)
+    return with_items(array, conform(array.flatten(), wanted.value_type))
+
+
+def with_items(lists: Any, items: Any) -> Any:
+    """`lists` with other `items` in the places of its own (`lists.flatten()`), as a plain list array."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths.cast(pa.int64()))])
-    values = conform(pc.list_flatten(array), wanted.value_type)
-    mask = array.is_null() if array.null_count else None
-    return pa.ListArray.from_arrays(offsets.cast(pa.int32()), values, type=wanted, mask=mask)
+    mask = lists.is_null() if lists.null_count else None
+    return pa.ListArray.from_arrays(offsets.cast(pa.int32()), items, type=pa.list_(items.type), mask=mask)
 
 
 def _times(array: Any) -> Any:

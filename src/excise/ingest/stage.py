@@ -110,7 +110,7 @@ def check_parquet(path: Path, ledger: Ledger) -> Staged:
     bad: list[Any] = []
     spans: list[Period | None] = []
     start = 0
-    for batch in read_file(whole, checked, 8 * BATCH_ROWS, None, None):
+    for batch in read_file(whole, checked, 8 * BATCH_ROWS, None, None, dictionaries=True):
         keep = _passed(batch, range(start + 1, start + batch.num_rows + 1), str(path), ledger)
         bad.append(np.flatnonzero(~keep) + start)
         spans.append(_span(batch if keep.all() else batch.filter(pa.array(keep))))

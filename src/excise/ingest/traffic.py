@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from excise.ingest.check import mend
@@ -165,9 +166,18 @@ def sorted_rows(rows: Positions, total: int) -> Positions:
 
 
 def read_file(
-    file: ExchangeFile, schema: pa.Schema, batch_rows: int, wanted: Positions | None, repairs: Repairs | None
+    file: ExchangeFile,
+    schema: pa.Schema,
+    batch_rows: int,
+    wanted: Positions | None,
+    repairs: Repairs | None,
+    *,
+    dictionaries: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Conformed batches of one file: all rows that count, or those at the `wanted` positions in the file."""
+    """Conformed batches of one file: all rows that count, or those at the `wanted` positions in the file.
+
+    With `dictionaries`, text that is stored as a dictionary stays one.
+    """
     present = [name for name in schema.names if name in file.columns]
     probe = present or ["exchange_id"]
     with Decoder(file.path, probe, batch_rows) as decoder:
@@ -177,22 +187,31 @@ def read_file(
             for position, batch in decoder.batches(groups):
                 kept = _kept(batch, position, file.bad, wanted)
                 for piece in pieces(kept, batch_rows):
-                    yield finish(piece, schema, repairs)
+                    yield finish(piece, schema, repairs, dictionaries=dictionaries)
 
 
-def finish(batch: Any, schema: pa.Schema, repairs: Repairs | None) -> pa.RecordBatch:
+def finish(
+    batch: Any, schema: pa.Schema, repairs: Repairs | None, *, dictionaries: bool = False
+) -> pa.RecordBatch:
     """A decoded batch in the contract's types, mended; columns that it lacks are null."""
     names = set(batch.schema.names)
-    columns: list[Any] = []
-    for column in schema:
-        if column.name not in names:
-            columns.append(pa.nulls(batch.num_rows, column.type))
-            continue
-        array, how, count = mend(conform(batch.column(column.name), column.type), column.name)
-        if count and repairs is not None:
-            repairs.add(how, count)
-        columns.append(array)
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    columns = [
+        _finished(batch.column(field.name), field, repairs, dictionaries=dictionaries)
+        if field.name in names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=schema.names)
+
+
+def _finished(array: Any, field: pa.Field, repairs: Repairs | None, *, dictionaries: bool) -> Any:
+    if dictionaries and pt.is_dictionary(array.type) and pt.is_string(field.type):
+        values = _finished(array.dictionary, field, repairs, dictionaries=False)
+        return pa.DictionaryArray.from_arrays(array.indices, values)
+    array, how, count = mend(conform(array, field.type), field.name)
+    if count and repairs is not None:
+        repairs.add(how, count)
+    return array
 
 
 def _within(positions: Positions, start: int, rows: int) -> Positions:
