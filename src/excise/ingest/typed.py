@@ -40,8 +40,13 @@ def typed_batch(
 ) -> tuple[pa.RecordBatch, list[int]]:
     """`rows` as a batch of `schema`, and the numbers of the rows that fitted; the others go into `ledger`."""
     bad: dict[int, BadRow] = {}
+    named = set().union(*rows)
+    present = [name for name in schema.names if name in named]
+    values = dict(zip(present, zip(*(map(row.get, present) for row in rows), strict=True), strict=True))
     columns = [
-        _column([row.get(field.name) for row in rows], field.name, field.type, bad, ledger)
+        _column(values[field.name], field.name, field.type, bad, ledger)
+        if field.name in values
+        else pa.nulls(len(rows), field.type)
         for field in schema
     ]
     batch = pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -53,7 +58,7 @@ def typed_batch(
     return batch.take(pa.array(good, pa.int64())), [numbers[position] for position in good]
 
 
-def _column(values: list[Any], name: str, wanted: Any, bad: dict[int, BadRow], ledger: Ledger) -> Any:
+def _column(values: Sequence[Any], name: str, wanted: Any, bad: dict[int, BadRow], ledger: Ledger) -> Any:
     fast, slow = _KINDS[_kind(wanted)]
     if set(map(type, values)) <= fast:
         try:
