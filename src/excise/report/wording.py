@@ -51,7 +51,7 @@ def visible(text: str, limit: int = TEXT_LIMIT) -> str:
     Line feeds and tabs stay. Control characters become their pictures (U+2400), the others that cannot be seen
     (bidirectional marks, zero width, tags, private use) their code points.
 
-    >>> visible("a\\x1b[31mb\\u202e")
+    >>> visible("a\x1b[31mb\u202e")
     'a␛[31mb[U+202E]'
     """
     shown = "".join(_shown(c) for c in text[:limit])
@@ -74,7 +74,7 @@ def _shown(char: str) -> str:
 def one_line(text: str, limit: int = TEXT_LIMIT) -> str:
     r"""`visible`, on one line.
 
-    >>> one_line("a\\nb")
+    >>> one_line("a\nb")
     'a b'
     """
     return " ".join(visible(text, limit).split())
