@@ -88,7 +88,11 @@ def test_absent_columns_are_null_and_extra_ones_ignored(tmp_path, opened):
 
 def test_batches_are_cut_by_bytes_even_where_a_dictionary_expands(tmp_path, opened, monkeypatch):
     monkeypatch.setattr(parquet, "MAX_BATCH_BYTES", 1 << 20)
-    rows = [exchange(n, system_text="s" * 100_000, user_text="u" * 10_000) for n in range(300)]
+    blocks = ["b" * 50_000]
+    rows = [
+        exchange(n, system_text="s" * 100_000, user_text="u" * 10_000, emitted_blocks=blocks)
+        for n in range(300)
+    ]
     traffic = opened(write_parquet(tmp_path / "t.parquet", rows))
     batches = list(traffic.batches())
     assert sum(batch.num_rows for batch in batches) == 300

