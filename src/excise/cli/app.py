@@ -7,7 +7,11 @@ import sys
 import typer
 
 from excise import __version__
+from excise.cli.diff import diff
+from excise.cli.explain import explain
+from excise.cli.export import export
 from excise.cli.ingest import ingest
+from excise.cli.report import report
 from excise.errors import ExciseError
 
 app = typer.Typer(
@@ -33,6 +37,10 @@ def _root(
 
 
 app.command("ingest")(ingest)
+app.command("report")(report)
+app.command("explain")(explain)
+app.command("diff")(diff)
+app.command("export")(export)
 
 
 def main() -> None:
