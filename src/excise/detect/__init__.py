@@ -1,0 +1,38 @@
+"""The detectors, one file each. A new one is a file here, a line in `DETECTORS`, and a page in `docs/detectors/`."""
+
+from typing import Final
+
+from excise.detect import (
+    address,
+    block_replay,
+    client,
+    displacement,
+    echo,
+    elicitation,
+    handover,
+    multiplicity,
+    no_consumer,
+    payment,
+    pivot,
+    relay_signature,
+    shared_wrapper,
+    synchrony,
+)
+from excise.detect.detector import Detector
+
+DETECTORS: Final[tuple[Detector, ...]] = (
+    shared_wrapper.DETECTOR,
+    elicitation.DETECTOR,
+    multiplicity.DETECTOR,
+    echo.DETECTOR,
+    no_consumer.DETECTOR,
+    payment.DETECTOR,
+    address.DETECTOR,
+    client.DETECTOR,
+    handover.DETECTOR,
+    pivot.DETECTOR,
+    synchrony.DETECTOR,
+    displacement.DETECTOR,
+    block_replay.DETECTOR,
+    relay_signature.DETECTOR,
+)

@@ -1,0 +1,72 @@
+"""Our own answers come back in other accounts' requests: traces are being cleaned, graded or replayed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
+from excise.detect.groups import tied_members
+from excise.detect.pairs import sum_pairs
+from excise.model.clusters import Clusters, Ties
+from excise.model.tables import I32, I64, U64, Traffic
+
+
+def tie(traffic: Traffic, p: Settings) -> Ties:
+    """Tie the account that got an answer and another one whose later request holds several of its 10-word runs."""
+    source, target = _echoes(traffic, runs=int(p["runs"]))
+    foreign = (traffic.accounts.owner[source] != traffic.accounts.owner[target]) | (traffic.accounts.owner[source] == 0)
+    source, target = source[foreign], target[foreign]
+    weight = np.full(len(source), np.log(max(2.0, len(traffic.accounts) / 2.0)) / 2.0)
+    a, b, total = sum_pairs(np.minimum(source, target), np.maximum(source, target), weight)
+    return Ties(DETECTOR.id, DETECTOR.layer, a, b, total, alone=False)
+
+
+def _echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I32]:
+    """Return (account that was answered, account that sends it back), one for each such exchange."""
+    e = traffic.exchanges
+    run, origin, at = _single_origins(e.wide_out.values, e.wide_out.owners(), e.account, e.at)
+    if not len(run):
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    wanted, row = e.wide_in.values, e.wide_in.owners()
+    where = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
+    hit = (run[where] == wanted) & (origin[where] != e.account[row]) & (at[where] < e.at[row])
+    key = row[hit] << 32 | origin[where[hit]].astype(np.int64)
+    pair, count = np.unique(key, return_counts=True)
+    pair = pair[count >= runs]
+    return (pair & 0xFFFFFFFF).astype(np.int32), e.account[pair >> 32]
+
+
+def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I32, I64]:
+    """Return runs that we said to one account only, with it and the first time: what many were told is nobody's."""
+    order = np.lexsort((at[rows], runs))
+    run, who, when = runs[order], account[rows[order]], at[rows[order]]
+    start = np.flatnonzero(np.append(True, run[1:] != run[:-1])) if len(run) else np.zeros(0, np.int64)
+    if not len(start):
+        return run, who, when
+    lowest, highest = np.minimum.reduceat(who, start), np.maximum.reduceat(who, start)
+    single = lowest == highest
+    return run[start][single], who[start][single], when[start][single]
+
+
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  ties carry the parameters
+    """Mark members that send back another member's answer, or whose answer comes back from one."""
+    return Marks(tied_members(clusters, DETECTOR.id), np.ones(len(clusters.label), np.bool_))
+
+
+DETECTOR: Final = Detector(
+    id="echo",
+    layer="content",
+    question="Do answers that we gave to one account come back in requests of another?",
+    innocent="Colleagues pass answers on (one owner is not counted); well-known texts are quoted by all (nor is what several accounts were told).",
+    source="threat.md T6; methods.md 5.5 (echo index)",
+    needs=frozenset({"echo"}),
+    parameters={
+        "runs": Parameter(2, "sampled 10-word runs", "one run may be a stock phrase; a sample of 1 in 16 leaves two from about 40 words"),
+        **SHARE_PARAMETERS,
+    },
+    statement="{share} of the members send back answers that we gave to other members, or have theirs sent back; in other groups {baseline} do.",
+    ties=tie,
+    marks=mark,
+)

@@ -1,0 +1,47 @@
+"""What the wrapped requests ask for is what students are trained on: reasoning, grades, data, trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
+from excise.detect.groups import count_rows, percent, share_evidence, wrapped_rows
+from excise.model.clusters import Clusters
+from excise.model.findings import Evidence
+from excise.model.tables import Traffic
+
+
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
+    """Compare the share of wrapped exchanges that ask for training material with other groups' shares.
+
+    Exchanges of one group are copies of a few wrappers, not independent: they count as one trial a member.
+    """
+    rows = wrapped_rows(traffic, clusters)
+    total = count_rows(traffic, clusters, rows)
+    asking = count_rows(traffic, clusters, rows[traffic.exchanges.families[rows] != 0])
+    trials = np.minimum(total, clusters.sizes().astype(np.float64))
+    hits = np.where(total > 0, asking / np.maximum(total, 1) * trials, 0.0)
+    return share_evidence(DETECTOR, hits, trials, _say, p)
+
+
+def _say(share: float, baseline: float) -> str:
+    return f"{percent(share)} of the wrapped requests are worded like known ways to elicit training material; in other groups {percent(baseline)} are."
+
+
+DETECTOR: Final = Detector(
+    id="elicitation",
+    layer="content",
+    question="Do the wrapped requests ask for reasoning, grades, data or trajectories as training material?",
+    innocent="Teachers, evaluators, auditors and makers of their own data ask the same; hence weak evidence, never alone.",
+    source="threat.md T1-T12; docs/families.md",
+    needs=frozenset({"content"}),
+    parameters={
+        **SHARE_PARAMETERS,
+        "floor": Parameter(0.1, "share of exchanges", "ordinary work asks for reasons and grades too"),
+        "most_log_odds": Parameter(1.5, "nats", "methods.md 2: harvest keywords alone have AUC 0.67"),
+    },
+    measure=measure,
+)

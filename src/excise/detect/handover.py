@@ -1,0 +1,46 @@
+"""One conversation or device moves between accounts of different owners: software that spreads customers over a pool."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
+from excise.detect.groups import tied_members
+from excise.detect.pairs import tie_by_key
+from excise.model.clusters import Clusters, Ties
+from excise.model.tables import Traffic
+
+
+def tie(traffic: Traffic, p: Settings) -> Ties:
+    """Tie accounts that carry exchanges of one session, or of one device."""
+    e = traffic.exchanges
+    a, b, weight = tie_by_key(np.concatenate([e.session, e.device]), np.concatenate([e.account, e.account]), len(traffic.accounts), most=int(p["most_accounts"]))
+    return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=True)
+
+
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  ties carry the parameters
+    """Mark members that carry another member's conversation or device; known where sessions or devices are."""
+    e = traffic.exchanges
+    known = np.zeros(len(traffic.accounts), np.bool_)
+    known[e.account[(e.session != 0) | (e.device != 0)]] = True
+    return Marks(tied_members(clusters, DETECTOR.id), known)
+
+
+DETECTOR: Final = Detector(
+    id="handover",
+    layer="account",
+    question="Do conversations or devices move between accounts of different owners?",
+    innocent="Friends who share a plan, a person with two accounts, one household's device.",
+    source="threat.md section 4 (stickiness and identity of a stock relay)",
+    needs=frozenset({"sessions"}),
+    parameters={
+        "most_accounts": Parameter(100, "accounts", "a session or device of more accounts is a constant of some client"),
+        **SHARE_PARAMETERS,
+    },
+    statement="{share} of the members carry conversations or devices that other members without a common owner carry too; in other groups {baseline} do.",
+    claim="relay",
+    ties=tie,
+    marks=mark,
+)

@@ -1,0 +1,43 @@
+"""Nobody reads the answers: wrapped requests are single shots, without a follow-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
+from excise.detect.groups import count_rows, percent, share_evidence, wrapped_rows
+from excise.model.clusters import Clusters
+from excise.model.findings import Evidence
+from excise.model.tables import Traffic
+
+
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
+    """Compare the share of wrapped exchanges that open a conversation with other groups' (one trial a member)."""
+    rows = wrapped_rows(traffic, clusters)
+    total = count_rows(traffic, clusters, rows)
+    single = count_rows(traffic, clusters, rows[traffic.exchanges.messages[rows] <= 1])
+    trials = np.minimum(total, clusters.sizes().astype(np.float64))
+    return share_evidence(DETECTOR, np.where(total > 0, single / np.maximum(total, 1) * trials, 0.0), trials, _say, p)
+
+
+def _say(share: float, baseline: float) -> str:
+    return f"{percent(share)} of the wrapped requests are single shots that nobody follows up; in other groups {percent(baseline)} are."
+
+
+DETECTOR: Final = Detector(
+    id="no-consumer",
+    layer="content",
+    question="Are the wrapped requests single shots, with no one who reads and follows up?",
+    innocent="Batch jobs, evaluations and pipelines have no reader either; hence weak evidence.",
+    source="threat.md 5.6 (no consumer)",
+    needs=frozenset({"conversation"}),
+    parameters={
+        **SHARE_PARAMETERS,
+        "floor": Parameter(0.5, "share of exchanges", "most API traffic is single shots"),
+        "most_log_odds": Parameter(0.7, "nats", "every batch job is like this: at most a factor of two"),
+    },
+    measure=measure,
+)

@@ -1,0 +1,40 @@
+"""Run the detectors: first their ties, then, once there are clusters, their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from excise.detect.detector import Detector, Marks, Settings
+from excise.detect.groups import measure_marks
+from excise.model.clusters import Clusters, Ties
+from excise.model.findings import Evidence
+from excise.model.tables import Traffic
+
+Overrides = Mapping[str, Settings]
+
+
+def usable(detectors: Sequence[Detector], traffic: Traffic) -> tuple[Detector, ...]:
+    """Return the detectors whose evidence the input allows."""
+    return tuple(d for d in detectors if d.needs <= traffic.available)
+
+
+def find_ties(detectors: Sequence[Detector], traffic: Traffic, overrides: Overrides) -> list[Ties]:
+    """Return the ties of each detector that has some."""
+    return [d.ties(traffic, d.settings(overrides.get(d.id, {}))) for d in detectors if d.ties is not None]
+
+
+def find_marks(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> dict[str, Marks]:
+    """Return, by detector, which accounts show its signal."""
+    return {d.id: d.marks(traffic, clusters, d.settings(overrides.get(d.id, {}))) for d in detectors if d.marks is not None}
+
+
+def measure(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> list[list[Evidence]]:
+    """Return the evidence on each cluster, in the order of the detectors."""
+    out: list[list[Evidence]] = [[] for _ in range(len(clusters))]
+    for detector in detectors:
+        p = detector.settings(overrides.get(detector.id, {}))
+        found = detector.measure(traffic, clusters, p) if detector.measure else measure_marks(detector, traffic, clusters, p)
+        for k, evidence in enumerate(found):
+            if evidence is not None:
+                out[k].append(evidence)
+    return out

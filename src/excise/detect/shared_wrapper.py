@@ -1,0 +1,125 @@
+"""Unrelated accounts put ever new payloads into the same private wrapper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numba
+import numpy as np
+
+from excise.detect.detector import Detector, Parameter, Settings
+from excise.detect.habits import Habits, find_habits
+from excise.model.clusters import Clusters, Ties
+from excise.model.findings import Evidence
+from excise.model.tables import F64, I32, I64, U64, Traffic
+from excise.stats.tails import log_odds_of
+
+
+def tie(traffic: Traffic, p: Settings) -> Ties:
+    """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it)."""
+    habits = find_habits(traffic, repeats=int(p["repeats"]), most=int(p["most_accounts"]))
+    a, b, weight = _wrapper_pairs(habits, len(traffic.accounts))
+    kept = weight >= p["least_nats"]
+    return Ties(DETECTOR.id, DETECTOR.layer, a[kept], b[kept], weight[kept], alone=True)
+
+
+def _wrapper_pairs(habits: Habits, population: int) -> tuple[I32, I32, F64]:
+    rarity = np.log(population / habits.spread)
+    a, b, weight = _accumulate(habits.token(), habits.account(), habits.weight, rarity)
+    order = np.lexsort((b, a))
+    return a[order], b[order], weight[order]
+
+
+@numba.njit(cache=True, nogil=True)
+def _accumulate(token: U64, account: I64, weight: F64, rarity: F64) -> tuple[I32, I32, F64]:
+    """Add, over the tokens that both repeat, the smaller share of a wrapper times its rarity; a growing hash table of pairs."""
+    size, used = 1 << 16, 0
+    key, value = np.zeros(size, np.uint64), np.zeros(size)
+    start = 0
+    for i in range(1, len(token) + 1):
+        if i < len(token) and token[i] == token[start]:
+            continue
+        for x in range(start, i):
+            for y in range(x + 1, i):
+                if used * 2 >= size:
+                    key, value = _double(key, value)
+                    size *= 2
+                pair = (np.uint64(account[x]) << np.uint64(32)) | np.uint64(account[y])
+                slot = _slot(key, pair)
+                if key[slot] == 0:
+                    key[slot] = pair
+                    used += 1
+                value[slot] += min(weight[x], weight[y]) * rarity[x]
+        start = i
+    a, b, w = np.empty(used, np.int32), np.empty(used, np.int32), np.empty(used)
+    n = 0
+    for slot in range(size):
+        if key[slot] != 0:
+            a[n], b[n], w[n] = key[slot] >> np.uint64(32), key[slot] & np.uint64(0xFFFFFFFF), value[slot]
+            n += 1
+    return a, b, w
+
+
+@numba.njit(cache=True, nogil=True)
+def _slot(key: U64, pair: np.uint64) -> int:
+    mask = np.uint64(len(key) - 1)
+    slot = (pair * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24) & mask
+    while key[slot] != 0 and key[slot] != pair:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@numba.njit(cache=True, nogil=True)
+def _double(key: U64, value: F64) -> tuple[U64, F64]:
+    larger, values = np.zeros(2 * len(key), np.uint64), np.zeros(2 * len(key))
+    for i in range(len(key)):
+        if key[i] != 0:
+            slot = _slot(larger, key[i])
+            larger[slot], values[slot] = key[i], value[i]
+    return larger, values
+
+
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
+    """Compare a cluster's usual tie with those of this deployment's clusters: how many wrappers two members share."""
+    edges = clusters.edges
+    of_edge = clusters.label[edges.a]
+    mine = edges.has(DETECTOR.id)
+    strength = np.array([float(np.median(edges.weight[mine & (of_edge == k)])) if (mine & (of_edge == k)).any() else 0.0 for k in range(len(clusters))])
+    rarity = np.log(len(traffic.accounts) / np.maximum(clusters.sizes(), 2))
+    wrappers = strength / np.maximum(rarity, 1.0)
+    null = np.sort(wrappers[wrappers > 0])
+    out: list[Evidence | None] = []
+    for k in range(len(clusters)):
+        if wrappers[k] <= 0.0:
+            out.append(None)
+            continue
+        rank = (1 + int((null >= wrappers[k]).sum())) / (1 + len(null))
+        out.append(_evidence(wrappers[k], float(np.median(null)), min(log_odds_of(rank), p["most_log_odds"])))
+    return out
+
+
+def _evidence(wrappers: float, baseline: float, log_odds: float) -> Evidence:
+    statement = (
+        f"Two members typically share {wrappers:.1f} private wrappers around different payloads; "
+        f"in this traffic's groups of that kind the median is {baseline:.1f}."
+    )
+    return Evidence(DETECTOR.id, DETECTOR.layer, statement, wrappers, baseline, log_odds)
+
+
+DETECTOR: Final = Detector(
+    id="shared-wrapper",
+    layer="content",
+    question="Do unrelated accounts put different payloads into the same rare wrapper, or several of them?",
+    innocent="They use one program, prompt collection or published template.",
+    source="threat.md T1, T3; methods.md 4 (repetition and degree cap), 5.10 (format contract)",
+    needs=frozenset({"content"}),
+    parameters={
+        "repeats": Parameter(3, "texts", "methods.md 4: repetition of 3 kept all campaigns and cut edges by 40"),
+        "most_accounts": Parameter(200, "accounts", "methods.md 4: token degree cap of 200 to 300"),
+        "most_log_odds": Parameter(4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"),
+        "least_nats": Parameter(3.0, "nats", "below, pairs only fill memory; swept in bench/sweep.py"),
+    },
+    ties=tie,
+    measure=measure,
+)

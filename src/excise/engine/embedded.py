@@ -1,0 +1,36 @@
+"""The embedded engine: maps a kernel over batches on a few threads of this process.
+
+The kernels release the interpreter's lock, so threads are enough; results come back in the order of the batches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ordered(kernel: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> Iterator[Result]:
+    """Yield `kernel(item)` for each item, in order, with at most `threads` + 1 items in flight.
+
+    The first error of a kernel is raised here, after the items in flight have ended.
+    """
+    if threads <= 1:
+        yield from map(kernel, items)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="excise") as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(kernel, item))
+                if len(pending) > threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

@@ -1,0 +1,122 @@
+"""From ties of all layers to clusters of accounts: join the multiplex, keep what is significant, find its communities.
+
+A pair is kept when its ties are together rarer than `edge_nats` among strangers, and when one of them may stand alone
+or two kinds agree. Strong ties decide where a community ends, hence the exponent: accounts of one campaign share many
+wrappers, its neighbours by a published template share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from excise.link.communities import find_communities
+from excise.model.clusters import Clusters, Edges, Ties
+from excise.model.tables import F64, I32, I64, Accounts, Bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """`edge_nats`: least rarity of a kept pair (nats). `exponent`, `resolution`: of the communities (swept in bench/sweep.py).
+
+    `split_modularity`: structure above which a community is cut. `tie_nats`: most that one detector's tie of a pair counts.
+    """
+
+    edge_nats: float = 8.0
+    exponent: float = 3.0
+    resolution: float = 3.0
+    split_modularity: float = 0.3
+    tie_nats: float = 12.0
+
+
+def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Clusters:
+    """Return the clusters of two and more accounts; `matched` is still all zero (see `match`). Near-linear in the ties."""
+    edges = keep_significant(join_ties(ties, most=settings.tie_nats), ties, accounts, settings)
+    weight = np.power(edges.weight, settings.exponent)
+    a, b = edges.a.astype(np.int64), edges.b.astype(np.int64)
+    label = find_communities(len(accounts), a, b, weight, resolution=settings.resolution)
+    return gather(split_loose(label, a, b, weight, least_modularity=settings.split_modularity), edges)
+
+
+def split_loose(label: I64, a: I64, b: I64, weight: F64, *, least_modularity: float) -> I64:
+    """Split communities that fall apart when looked at alone, until none does.
+
+    The method merges small neighbours in a large graph (resolution limit: Fortunato and Barthelemy 2007); a community whose
+    own graph has a modularity of 0.3 and more has structure (Newman and Girvan 2004, section IV), so it is cut there.
+    """
+    label = label.copy()
+    inside = label[a] == label[b]
+    a, b, weight = a[inside], b[inside], weight[inside]
+    queue = list(_groups(label, a))
+    while queue:
+        edges = queue.pop()
+        nodes, ends = np.unique(np.concatenate([a[edges], b[edges]]), return_inverse=True)
+        x, y = ends[: len(edges)], ends[len(edges) :]
+        part = find_communities(len(nodes), x, y, weight[edges], resolution=1.0)
+        if part.max(initial=0) == 0 or modularity(part, x, y, weight[edges]) < least_modularity:
+            continue
+        label[nodes] = label.max() + 1 + part
+        kept = part[x] == part[y]
+        queue.extend(edges[kept][g] for g in _groups(part, x[kept]))
+    return np.unique(label, return_inverse=True)[1]
+
+
+def _groups(label: I64, a: I64) -> Iterator[I64]:
+    """Yield the edges of each community that has at least three."""
+    mine = label[a]
+    order = np.argsort(mine, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(mine[order])) + 1):
+        if len(group) >= 3:  # noqa: PLR2004  a pair cannot be split
+            yield group
+
+
+def modularity(label: I64, a: I64, b: I64, weight: F64) -> float:
+    """Return Newman's modularity of a partition of a weighted graph, -0.5 to 1."""
+    total = float(weight.sum())
+    degree = np.bincount(label[a], weights=weight, minlength=label.max() + 1) + np.bincount(label[b], weights=weight, minlength=label.max() + 1)
+    return float(weight[label[a] == label[b]].sum() / total - ((degree / (2 * total)) ** 2).sum())
+
+
+def join_ties(ties: Sequence[Ties], *, most: float) -> Edges:
+    """Add up the ties of each pair over all detectors; what one detector says of a pair counts up to `most` nats."""
+    detectors = tuple(t.detector for t in ties)
+    key = np.concatenate([t.a.astype(np.int64) << 32 | t.b.astype(np.int64) for t in ties]) if ties else np.zeros(0, np.int64)
+    weight = np.concatenate([np.minimum(t.weight, most) for t in ties]) if ties else np.zeros(0)
+    kind = np.concatenate([np.full(len(t.a), 1 << i, np.int64) for i, t in enumerate(ties)]) if ties else key
+    order = np.argsort(key, kind="stable")
+    key, weight, kind = key[order], weight[order], kind[order]
+    start = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, np.int64)
+    total = np.add.reduceat(weight, start) if len(start) else weight
+    kinds = np.bitwise_or.reduceat(kind, start) if len(start) else kind
+    pair = key[start]
+    return Edges((pair >> 32).astype(np.int32), (pair & 0xFFFFFFFF).astype(np.int32), total, kinds, detectors)
+
+
+def keep_significant(edges: Edges, ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Edges:
+    """Keep the pairs that are rare enough and no one owner's; a tie that may not stand alone needs a second kind."""
+    alone = sum((1 << i for i, t in enumerate(ties) if t.alone), 0)
+    several = (edges.kinds & (edges.kinds - 1)) != 0
+    owner = accounts.owner
+    same_owner = (owner[edges.a] == owner[edges.b]) & (owner[edges.a] != 0)
+    kept = (edges.weight >= settings.edge_nats) & ((edges.kinds & alone != 0) | several) & ~same_owner
+    return select(edges, kept)
+
+
+def select(edges: Edges, kept: Bool) -> Edges:
+    """Return some of the edges."""
+    return Edges(edges.a[kept], edges.b[kept], edges.weight[kept], edges.kinds[kept], edges.detectors)
+
+
+def gather(label: I64, edges: Edges) -> Clusters:
+    """Number the communities of two and more accounts by their first member, and keep the edges inside them."""
+    sizes = np.bincount(label, minlength=int(label.max(initial=-1)) + 1)
+    number = np.where(sizes >= 2, np.cumsum(sizes >= 2) - 1, -1)  # noqa: PLR2004  one account is no cluster
+    mine: I32 = (number[label] if len(label) else label).astype(np.int32)
+    members = np.flatnonzero(mine >= 0).astype(np.int32)
+    members = members[np.argsort(mine[members], kind="stable")]
+    count = int(mine.max(initial=-1)) + 1
+    starts = np.searchsorted(mine[members], np.arange(count + 1)).astype(np.int64)
+    inside = (mine[edges.a] == mine[edges.b]) & (mine[edges.a] >= 0)
+    return Clusters(mine, members, starts, select(edges, inside), np.zeros(0, np.int32))

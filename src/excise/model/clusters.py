@@ -1,0 +1,73 @@
+"""Ties between accounts, and the clusters that they make: what passes from detection to linking to judging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from excise.model.findings import Layer
+from excise.model.tables import F64, I32, I64, Bool, Exchanges
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Pairs of accounts (codes, a < b, each pair once) that one detector finds related, and how rare that is.
+
+    `weight` is in nats: about the log of how many times rarer the coincidence is among strangers of this deployment.
+    `alone`: whether such a tie may join two accounts without another kind of tie beside it.
+    """
+
+    detector: str
+    layer: Layer
+    a: I32
+    b: I32
+    weight: F64
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The joined multiplex: pairs (codes, a < b), their weight in nats, and one bit a detector (`detectors` order)."""
+
+    a: I32
+    b: I32
+    weight: F64
+    kinds: I64
+    detectors: tuple[str, ...]
+
+    def has(self, detector: str) -> Bool:
+        """Return which edges this detector supports."""
+        if detector not in self.detectors:
+            return np.zeros(len(self.a), np.bool_)
+        return (self.kinds >> self.detectors.index(detector)) & 1 == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Groups of accounts. `label`: cluster of each account or -1. Members of cluster k: `members[starts[k]:starts[k + 1]]`.
+
+    `edges` are those inside clusters; `matched` counts, for each exchange, the tokens of its account's cluster that it holds.
+    """
+
+    label: I32
+    members: I32
+    starts: I64
+    edges: Edges
+    matched: I32
+
+    def __len__(self) -> int:
+        """Return the number of clusters."""
+        return len(self.starts) - 1
+
+    def of(self, cluster: int) -> I32:
+        """Return the accounts of a cluster, ascending."""
+        return self.members[self.starts[cluster] : self.starts[cluster + 1]]
+
+    def sizes(self) -> I64:
+        """Return the number of accounts of each cluster."""
+        return np.diff(self.starts)
+
+    def shared_rows(self, exchanges: Exchanges, *, least: int) -> I64:
+        """Return the exchanges (positions) of clustered accounts that hold at least `least` of their cluster's tokens."""
+        return np.flatnonzero((self.matched >= least) & (self.label[exchanges.account] >= 0))

@@ -1,0 +1,184 @@
+"""The numeric tables that cross stage boundaries: millions of exchanges as columns, without text.
+
+Hashes are 64-bit, keyed by the deployment's seed; 0 stands for "absent". Codes are dense int32 positions in another
+table, -1 for "absent". Times are microseconds since 1970 UTC. Rows are in canonical order: account, time, exchange.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+U32 = npt.NDArray[np.uint32]
+U8 = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """`n` lists of hashes in one array: list i is `values[offsets[i]:offsets[i + 1]]`."""
+
+    offsets: I64
+    values: U64
+
+    def __len__(self) -> int:
+        """Return the number of lists."""
+        return len(self.offsets) - 1
+
+    def owners(self) -> I64:
+        """Return, for each value, the list that holds it."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
+
+    def take(self, order: npt.NDArray[np.integer]) -> Ragged:
+        """Return the lists in another order (or a selection of them)."""
+        sizes = np.diff(self.offsets)[order]
+        offsets = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        starts = np.repeat(self.offsets[:-1][order] - offsets[:-1], sizes)
+        return Ragged(offsets, self.values[starts + np.arange(offsets[-1])])
+
+    @staticmethod
+    def concat(parts: list[Ragged]) -> Ragged:
+        """Return the lists of all parts, one after the other."""
+        if not parts:
+            return Ragged(np.zeros(1, np.int64), np.zeros(0, np.uint64))
+        sizes = np.concatenate([np.diff(p.offsets) for p in parts])
+        offsets = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        return Ragged(offsets, np.concatenate([p.values for p in parts]))
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """One row a distinct system prompt (by the bytes' hash, ascending)."""
+
+    raw: U64
+    doc: U64
+    tokens: U32
+    cues: U64
+    shingles: Ragged
+    marks: Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of elicitation (a bit of `Exchanges.families`) and the capability that it harvests."""
+
+    id: str
+    title: str
+    capability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """One row an exchange. `account` is a code into `Accounts`; `system` a code into `Systems`.
+
+    `client` hashes what the client says of itself, `sampling` its sampling parameters; `net` is the /24 (IPv4) or /48
+    (IPv6) of the address. `families` is a bit mask over
+    `Traffic.families`. `relay`: 1 where the exchange carries a known relay's signature. Counts are capped at 2^31 - 1.
+    """
+
+    row: I64
+    id: U64
+    account: I32
+    at: I64
+    session: U64
+    end_user: U64
+    key: U64
+    org: U64
+    ip: U64
+    net: U64
+    asn: I64
+    client: U64
+    device: U64
+    sampling: U64
+    model: U64
+    tools: U64
+    system: I32
+    tokens: U32
+    doc: U64
+    head: U64
+    tail: U64
+    families: U64
+    messages: I32
+    tokens_in: I32
+    tokens_cached: I32
+    tokens_out: I32
+    refused: U8
+    failed: U8
+    relay: U8
+    shingles: Ragged
+    marks: Ragged
+    wide_in: Ragged
+    wide_out: Ragged
+    emitted: Ragged
+    replayed: Ragged
+
+    def __len__(self) -> int:
+        """Return the number of exchanges."""
+        return len(self.row)
+
+    def take(self, order: npt.NDArray[np.integer]) -> Self:
+        """Return the rows in another order (or a selection of them)."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{k: v.take(order) if isinstance(v, Ragged) else v[order] for k, v in columns.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """One row an account that was seen, in the order of its hash; attributes come from the operator's accounts table.
+
+    `created` is 0 where unknown. `declared`: 0 none, else 1 + position in `schema.DECLARED`. `owner` is the legal owner, where
+    known, else the organisation; `verified`: 1 yes, 0 no or unknown.
+    """
+
+    name: npt.NDArray[np.object_]
+    hash: U64
+    starts: I64
+    created: I64
+    org: U64
+    owner: U64
+    mail: U64
+    payment: U64
+    signup_ip: U64
+    signup_net: U64
+    programme: U64
+    verified: U8
+    declared: U8
+
+    def __len__(self) -> int:
+        """Return the number of accounts."""
+        return len(self.hash)
+
+    def volume(self) -> I64:
+        """Return the number of exchanges of each account."""
+        return np.diff(self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The operator's events. `account` is a code or -1; `model` a hash or 0; `kind` an index in `schema.EVENT_KINDS`."""
+
+    at: I64
+    kind: U8
+    account: I32
+    model: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Everything that the detectors read. `available` names the kinds of evidence that the input allows."""
+
+    exchanges: Exchanges
+    systems: Systems
+    accounts: Accounts
+    events: Events
+    families: tuple[Family, ...]
+    available: frozenset[str]
