@@ -91,6 +91,14 @@ def read(path: Path) -> Run:
         raise _broken(path, str(error)) from error
     accounts = _read_table(path / ACCOUNTS_PARQUET, ACCOUNTS_OUT)
     harvest = _read_table(path / HARVEST_PARQUET, HARVEST_OUT)
+    _check_table(
+        path / ACCOUNTS_PARQUET,
+        accounts,
+        ("account_id", "exchanges", "score", "harvest_exchanges", "reasons"),
+    )
+    _check_table(path / HARVEST_PARQUET, harvest, HARVEST_OUT.names)
+    if pc.list_flatten(accounts["reasons"]).null_count:
+        raise _broken(path / ACCOUNTS_PARQUET, "an empty reason")
     return Run(info=info, campaigns=campaigns, accounts=accounts, harvest=harvest)
 
 
@@ -175,6 +183,16 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         raise _broken(path, str(error).splitlines()[0] if str(error) else "unreadable") from error
     return table
+
+
+def _check_table(path: Path, table: pa.Table, filled: Sequence[str]) -> None:
+    """The columns `filled` hold a value in every row, and scores are 0 to 1. Raises `InputError`."""
+    for name in filled:
+        if table[name].null_count:
+            raise _broken(path, f"column {name} has empty cells")
+    good = pc.and_(pc.greater_equal(table["score"], 0.0), pc.less_equal(table["score"], 1.0))
+    if not pc.all(good, min_count=0).as_py():
+        raise _broken(path, "a score outside 0 to 1")
 
 
 def _check_campaigns(campaigns: Sequence[Campaign]) -> None:

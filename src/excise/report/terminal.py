@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -47,11 +48,11 @@ def lines(run: Run, folder: Path | None = None) -> Iterator[Text | Table]:
 def table(campaigns: list[Campaign]) -> Table:
     """The campaigns, one a row."""
     found = Table(box=None, pad_edge=False, header_style="dim")
-    found.add_column("campaign", no_wrap=True, overflow="ellipsis")
+    found.add_column("campaign", no_wrap=True, overflow="ellipsis", max_width=24)
     for name in ("verdict", "confidence", "q", "accounts", "harvest", "of what"):
-        right = name in ("confidence", "q", "accounts", "harvest")
+        words = name in ("verdict", "of what")
         found.add_column(
-            name, justify="right" if right else "left", overflow="fold" if name == "of what" else "ellipsis"
+            name, justify="left" if words else "right", no_wrap=name != "of what", overflow="ellipsis"
         )
     for c in campaigns:
         found.add_row(
@@ -61,14 +62,16 @@ def table(campaigns: list[Campaign]) -> Table:
             wording.q_value(c.q_value),
             f"{c.accounts:,}",
             f"{c.harvest_exchanges:,}",
-            Text(wording.one_line(", ".join(c.capabilities), 80)),
+            Text(wording.one_line(", ".join(c.capabilities), 60)),
         )
     return found
 
 
 def _read_on(folder: Path, ranked: list[Campaign]) -> Iterator[Text]:
-    where = wording.one_line(str(folder), 400)
-    yield Text(f"report   {where}/report.html")
+    where = shlex.quote(wording.one_line(str(folder), 400))
+    yield Text(f"report   {wording.one_line(str(folder / 'report.html'), 420)}")
     if ranked:
-        yield Text(f"why      excise explain {where} {wording.one_line(ranked[0].campaign_id, 80)}")
+        yield Text(
+            f"why      excise explain {where} {shlex.quote(wording.one_line(ranked[0].campaign_id, 80))}"
+        )
         yield Text(f"act      excise export {where} --format csv --out accounts-to-limit.csv")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 2_000
 """Characters of a foreign text that are shown."""
+SHORT = 200
+"""Up to so many, a cut is only an ellipsis: there is no room to count what is missing."""
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "distillation": "distillation",
@@ -46,7 +48,7 @@ INNOCENT_WORDS: dict[InnocentVerdict, str] = {
 
 
 def visible(text: str, limit: int = TEXT_LIMIT) -> str:
-    r"""Foreign `text` with whatever steers a screen made visible; past `limit` characters it is cut, and says so.
+    r"""Foreign `text` with whatever steers a screen made visible; past `limit` characters it is cut, and shows it.
 
     Line feeds and tabs stay. Control characters become their pictures (U+2400), the others that cannot be seen
     (bidirectional marks, zero width, tags, private use) their code points.
@@ -55,7 +57,9 @@ def visible(text: str, limit: int = TEXT_LIMIT) -> str:
     'a␛[31mb[U+202E]'
     """
     shown = "".join(_shown(c) for c in text[:limit])
-    return shown if len(text) <= limit else f"{shown} … ({len(text) - limit:,} more characters)"
+    if len(text) <= limit:
+        return shown
+    return f"{shown} … ({len(text) - limit:,} more characters)" if limit > SHORT else f"{shown}…"
 
 
 def _shown(char: str) -> str:
