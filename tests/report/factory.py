@@ -192,7 +192,7 @@ def graph(chance: random.Random, members: list[str]) -> Graph:
             found = tuple(
                 layer for layer in layers if chance.random() < (0.75 if layer == "content" else 0.22)
             )
-            links[b, a] = Link(b, a, chance.uniform(0.5, 6.0), found or ("account",))
+            links[b, a] = Link(b, a, round(chance.uniform(0.5, 6.0), 3), found or ("account",))
     return Graph(tuple(drawn), tuple(links[pair] for pair in sorted(links)), len(members))
 
 
