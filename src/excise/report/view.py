@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -96,8 +95,13 @@ def page(run: Run) -> Page:
     shown = ranked[:SECTIONS]
     members = by_campaign(run.accounts)
     room = max(10, min(MEMBERS, MEMBERS_IN_ALL // max(len(shown), 1)))
+    exchanges = drawn_exchanges(run.accounts, shown)
+    nobody = run.accounts.slice(0, 0)
     sections = [
-        _section(c, rank, members.get(c.campaign_id, []), room, len(shown)) for rank, c in enumerate(shown, 1)
+        _section(
+            c, rank, members.get(c.campaign_id, nobody), room, rank == 1 or len(shown) <= OPEN, exchanges
+        )
+        for rank, c in enumerate(shown, 1)
     ]
     spared = not_accused(run.accounts)
     return Page(
@@ -114,11 +118,21 @@ def page(run: Run) -> Page:
     )
 
 
-def by_campaign(accounts: pa.Table) -> dict[str, list[dict[str, Any]]]:
-    """Rows of accounts.parquet by campaign, the highest score first, then by id."""
+def by_campaign(accounts: pa.Table) -> dict[str, pa.Table]:
+    """Rows of accounts.parquet by campaign, the highest score first, then by id. Slices: no row is copied twice."""
     held = accounts.filter(pc.is_valid(accounts["campaign_id"]))
     held = held.sort_by([("campaign_id", "ascending"), ("score", "descending"), ("account_id", "ascending")])
-    return {key: list(rows) for key, rows in groupby(held.to_pylist(), key=lambda row: row["campaign_id"])}
+    runs = pc.run_end_encode(held["campaign_id"].combine_chunks(), run_end_type=pa.int64())
+    ends = runs.run_ends.to_pylist()
+    names = zip([0, *ends], ends, runs.values.to_pylist(), strict=False)
+    return {name: held.slice(start, end - start) for start, end, name in names}
+
+
+def drawn_exchanges(accounts: pa.Table, campaigns: Sequence[Campaign]) -> dict[str, int]:
+    """Exchanges of the accounts that the networks of `campaigns` draw."""
+    wanted = {name for c in campaigns if c.graph for name in c.graph.accounts[: network.NODES]}
+    found = accounts.filter(pc.is_in(accounts["account_id"], value_set=pa.array(sorted(wanted), pa.string())))
+    return dict(zip(found["account_id"].to_pylist(), found["exchanges"].to_pylist(), strict=True))
 
 
 def not_accused(accounts: pa.Table) -> pa.Table:
@@ -158,17 +172,18 @@ def _finding(e: Evidence, scale: float) -> Finding:
     )
 
 
-def _section(c: Campaign, rank: int, rows: Sequence[Mapping[str, Any]], room: int, of: int) -> CampaignView:
-    exchanges = {row["account_id"]: row["exchanges"] or 0 for row in rows}
+def _section(
+    c: Campaign, rank: int, rows: pa.Table, room: int, unfolded: bool, exchanges: Mapping[str, int]
+) -> CampaignView:
     return CampaignView(
         anchor=f"c{rank}",
         rank=rank,
         campaign=c,
         accuses=c.verdict in ACCUSING,
-        unfolded=rank == 1 or of <= OPEN,
+        unfolded=unfolded,
         layers=layered(c.evidence),
-        members=tuple(dict(row) for row in rows[:room]),
-        more_members=max(0, len(rows) - room),
+        members=tuple(rows.slice(0, room).to_pylist()),
+        more_members=max(0, rows.num_rows - room),
         timeline=timeline.of_campaign(c),
         network=network.draw(c.graph, exchanges) if c.graph else None,
     )
