@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import tempfile
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import exchange, whole, write_parquet
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from excise.errors import SchemaMismatch, TooManyBadRows, UnreadableFile, UsageError
 from excise.ingest import bytes_in
+from excise.ingest.footer import read_footer
+from excise.ingest.source import open_traffic
 from excise.ingest.traffic import Repairs
 from excise.model.schema import EXCHANGES
 
@@ -255,3 +262,39 @@ def test_empty_files_hold_no_rows(tmp_path, opened):
     write_parquet(tmp_path / "t.parquet", [])
     traffic = opened(tmp_path / "t.parquet")
     assert (traffic.rows, traffic.period, list(traffic.batches())) == (0, None, [])
+
+
+SOUND = io.BytesIO()
+pq.write_table(
+    pa.Table.from_pylist([exchange(n, output_text="é" * n) for n in range(60)], EXCHANGES),
+    SOUND,
+    compression="zstd",
+    row_group_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 8 * len(SOUND.getvalue()) - 1))
+def test_one_flipped_bit_in_parquet_never_ends_the_process(bit):
+    """Asked for the facts of a damaged column chunk, pyarrow aborts; the footer is read without asking it."""
+    data = bytearray(SOUND.getvalue())
+    data[bit // 8] ^= 1 << bit % 8
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.parquet"
+        path.write_bytes(data)
+        try:
+            traffic = open_traffic(str(path), staging=Path(folder), max_bad_rows=1.0)
+            read = sum(batch.num_rows for batch in traffic.batches())
+        except (UnreadableFile, SchemaMismatch) as error:
+            assert error.hint
+        else:
+            assert read == traffic.rows
+
+
+def test_a_bomb_of_a_footer_is_refused(tmp_path, opened):
+    footer = b"\x19\xfc\xff\xff\xff\xff\x07" + b"\x1c" * 5000
+    (tmp_path / "t.parquet").write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(UnreadableFile):
+        opened(tmp_path / "t.parquet")
+    with pytest.raises(UnreadableFile, match="footer is damaged"):
+        read_footer(tmp_path / "t.parquet")

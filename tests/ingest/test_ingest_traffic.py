@@ -99,6 +99,12 @@ def test_batches_are_cut_by_bytes_even_where_a_dictionary_expands(tmp_path, open
     assert max(batch.nbytes for batch in batches) <= 1 << 20
 
 
+def test_lists_and_dictionaries_are_read_across_row_groups(tmp_path, opened):
+    rows = [exchange(n, emitted_blocks=[f"b{n % 3}", "c"], system_text=f"s{n % 2}") for n in range(200)]
+    traffic = opened(write_parquet(tmp_path / "t.parquet", rows, row_group_size=70))
+    assert whole(traffic).equals(pa.Table.from_pylist(rows, EXCHANGES))
+
+
 def test_a_pass_that_is_left_early_ends_its_thread(tmp_path, opened):
     traffic = opened(write_parquet(tmp_path / "t.parquet", [exchange(n) for n in range(1000)]))
     before = threading.active_count()

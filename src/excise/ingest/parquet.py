@@ -1,7 +1,8 @@
 """Decode Parquet in bounded memory: which columns to keep as dictionaries, how many rows at a time, how to cut batches.
 
 A dictionary-encoded column can expand without limit (one long system prompt, a million rows), so such columns are
-decoded to dictionaries first and written out in pieces of at most `MAX_BATCH_BYTES`.
+decoded to dictionaries first and written out in pieces of at most `MAX_BATCH_BYTES`. Items of lists cannot be: the
+library does not read nested dictionaries across row groups.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from excise.ingest.bytes_in import unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from excise.ingest.footer import Chunk, RowGroup
 
 MAX_BATCH_BYTES: Final = 64 << 20
 """A batch of text that stays in the order of the processor's cache and lets a few batches wait in a queue."""
@@ -43,28 +46,38 @@ def metadata(path: Path) -> tuple[Any, Any]:
     """Parquet metadata and Arrow schema. Raises `UnreadableFile` for a file without a sound footer."""
     try:
         with pq.ParquetFile(path) as file:
-            return file.metadata, file.schema_arrow
-    except (OSError, pa.ArrowException) as error:
+            found = file.metadata, file.schema_arrow
+            leaves(found[0])
+            str(found[1])
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise unreadable(error, path) from error
+    return found
+
+
+def leaves(meta: Any) -> list[str]:
+    """For each stored column, the name of the table's column that it belongs to."""
+    return [meta.schema.column(number).path.split(".", 1)[0] for number in range(meta.num_columns)]
 
 
 class Decoder:
     """One Parquet file, some of its columns. Use as a context; every read error becomes `UnreadableFile`."""
 
-    def __init__(self, path: Path, columns: Sequence[str], batch_rows: int) -> None:
+    def __init__(
+        self, path: Path, footer: tuple[RowGroup, ...], columns: Sequence[str], batch_rows: int
+    ) -> None:
         self._path = path
+        self._footer = footer
         self._columns = list(columns)
         self._batch_rows = batch_rows
-        self._meta, schema = metadata(path)
-        self._leaves = self._leaf_numbers(set(columns))
-        text = [f.name for f in schema if f.name in self._leaves and _holds_text(f.type)]
-        packed = max(
-            (self._sum("total_compressed_size", g) for g in range(self._meta.num_row_groups)), default=0
-        )
+        meta, schema = metadata(path)
+        names = leaves(meta)
+        self._leaves = {name: [n for n, leaf in enumerate(names) if leaf == name] for name in columns}
+        text = [f.name for f in schema if f.name in self._leaves and _is_plain_text(f.type)]
+        packed = max((sum(chunk.packed for chunk in self._chunks(group)) for group in footer), default=0)
         try:
             self._file = pq.ParquetFile(
                 path,
-                read_dictionary=[self._leaf_path(name) for name in text if self._is_dictionary(name)],
+                read_dictionary=[name for name in text if self._is_dictionary(name)],
                 pre_buffer=packed <= _PREFETCH_BYTES,
                 buffer_size=0 if packed <= _PREFETCH_BYTES else 1 << 20,
             )
@@ -81,9 +94,9 @@ class Decoder:
         """The file's row groups in order; small ones are put together up to a batch."""
         numbers: list[int] = []
         start = rows = 0
-        for number in range(self._meta.num_row_groups):
+        for number, group in enumerate(self._footer):
             numbers.append(number)
-            rows += self._meta.row_group(number).num_rows
+            rows += group.rows
             if rows >= self._batch_rows:
                 yield Groups(tuple(numbers), start, rows)
                 numbers, start, rows = [], start + rows, 0
@@ -92,7 +105,9 @@ class Decoder:
 
     def batches(self, groups: Groups) -> Iterator[tuple[int, Any]]:
         """`position of the first row in the file, batch` for these row groups, as stored (not conformed)."""
-        size = sum(self._sum("total_uncompressed_size", number) for number in groups.numbers)
+        size = sum(
+            chunk.unpacked for number in groups.numbers for chunk in self._chunks(self._footer[number])
+        )
         rows = max(1, min(self._batch_rows, int(MAX_BATCH_BYTES / max(size / max(groups.rows, 1), 1.0))))
         position = groups.start
         try:
@@ -104,34 +119,19 @@ class Decoder:
         except (OSError, pa.ArrowException) as error:
             raise unreadable(error, self._path) from error
 
-    def _leaf_numbers(self, columns: set[str]) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {name: [] for name in columns}
-        for number in range(self._meta.num_columns):
-            name = self._meta.schema.column(number).path.split(".", 1)[0]
-            if name in columns:
-                found[name].append(number)
-        return found
-
-    def _leaf_path(self, name: str) -> str:
-        path: str = self._meta.schema.column(self._leaves[name][0]).path
-        return path
-
-    def _sum(self, what: str, group: int) -> int:
-        row_group = self._meta.row_group(group)
-        return sum(getattr(row_group.column(n), what) for leaves in self._leaves.values() for n in leaves)
+    def _chunks(self, group: RowGroup) -> Iterator[Chunk]:
+        return (group.chunks[leaf] for numbers in self._leaves.values() for leaf in numbers)
 
     def _is_dictionary(self, name: str) -> bool:
-        for number in range(self._meta.num_row_groups):
-            chunk = self._meta.row_group(number).column(self._leaves[name][0])
-            first = chunk.dictionary_page_offset
-            if not chunk.has_dictionary_page or first is None:
-                return False
-            mostly = chunk.data_page_offset - first >= chunk.total_compressed_size / 2
-            if not mostly and chunk.total_uncompressed_size > _DICTIONARY_BYTES_A_ROW * max(
-                chunk.num_values, 1
-            ):
-                return False
-        return True
+        leaf = self._leaves[name][0]
+        return bool(self._footer) and all(_is_dictionary(group.chunks[leaf]) for group in self._footer)
+
+
+def _is_dictionary(chunk: Chunk) -> bool:
+    if not chunk.dictionary:
+        return False
+    mostly = chunk.dictionary >= chunk.packed / 2
+    return mostly or chunk.unpacked <= _DICTIONARY_BYTES_A_ROW * max(chunk.values, 1)
 
 
 def pieces(batch: Any, rows: int) -> Iterator[Any]:
@@ -149,8 +149,6 @@ def _expanded_bytes(batch: Any) -> int:
 
 
 def _column_bytes(column: Any) -> int:
-    if _is_list(column.type) and pt.is_dictionary(column.type.value_type):
-        return _column_bytes(column.flatten()) + 4 * len(column)
     if not pt.is_dictionary(column.type):
         return int(column.nbytes)
     if not _is_plain_text(column.type.value_type):
@@ -162,11 +160,3 @@ def _column_bytes(column: Any) -> int:
 def _is_plain_text(found: Any) -> bool:
     text = pt.is_string(found) or pt.is_large_string(found)
     return bool(text or pt.is_binary(found) or pt.is_large_binary(found))
-
-
-def _is_list(found: Any) -> bool:
-    return bool(pt.is_list(found) or pt.is_large_list(found))
-
-
-def _holds_text(found: Any) -> bool:
-    return _is_plain_text(found.value_type if _is_list(found) else found)

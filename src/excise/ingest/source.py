@@ -13,7 +13,7 @@ from excise.ingest.contract import CONTRACT, detect, has_contract_columns, reade
 from excise.ingest.edge import EDGE, EdgeFacts
 from excise.ingest.layout import Layout, files_at, find_layout, shown
 from excise.ingest.ledger import Ledger, enforce_limit
-from excise.ingest.parquet import metadata
+from excise.ingest.parquet import leaves, metadata
 from excise.ingest.records import Stream, peek
 from excise.ingest.side import read_side
 from excise.ingest.stage import Staged, Transform, check_parquet, convert, joined, rewrite, write_rows
@@ -180,28 +180,21 @@ def coverage(files: Sequence[ExchangeFile]) -> Coverage:
     """Which contract columns the files have, and their non-null values by the Parquet statistics."""
     counts: dict[str, int | None] = {}
     for file in files:
-        meta = metadata(file.path)[0]
-        for name, found in _counted(meta, set(file.columns)).items():
+        for name, found in _counted(file).items():
             so_far = counts.get(name, 0)
             counts[name] = None if found is None or so_far is None else so_far + found
     present = tuple(name for name in EXCHANGES.names if counts.get(name, 0) != 0)
     return Coverage(present, {name: found for name in present if (found := counts[name]) is not None})
 
 
-def _counted(meta: Any, columns: set[str]) -> dict[str, int | None]:
-    counts: dict[str, int | None] = dict.fromkeys(columns, 0)
-    for group in range(meta.num_row_groups):
-        for number in range(meta.num_columns):
-            chunk = meta.row_group(group).column(number)
-            name = chunk.path_in_schema.split(".", 1)[0]
-            if name not in columns:
-                continue
-            statistics = chunk.statistics if chunk.is_stats_set else None
-            so_far = counts[name]
-            if statistics is None or so_far is None or not statistics.has_null_count:
-                counts[name] = None
-            else:
-                counts[name] = so_far + chunk.num_values - statistics.null_count
+def _counted(file: ExchangeFile) -> dict[str, int | None]:
+    counts: dict[str, int | None] = dict.fromkeys(file.columns, 0)
+    names = leaves(metadata(file.path)[0])
+    for group in file.footer:
+        for name, chunk in zip(names, group.chunks, strict=True):
+            so_far = counts.get(name)
+            if name in counts and so_far is not None:
+                counts[name] = None if chunk.nulls is None else so_far + chunk.values - chunk.nulls
     return counts
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from excise.errors import BadRow, OutputError
 from excise.ingest.check import IDS, faults
 from excise.ingest.conform import check_schema
+from excise.ingest.footer import read_footer
 from excise.ingest.ledger import MAX_SAMPLES, Ledger
 from excise.ingest.parquet import MAX_BATCH_BYTES, metadata
 from excise.ingest.traffic import BATCH_ROWS, ExchangeFile, Period, Repairs, finish, read_file
@@ -102,8 +103,9 @@ def check_parquet(path: Path, ledger: Ledger) -> Staged:
     """Check the rows of contract Parquet by its identifiers, times and models, without reading its texts."""
     meta, schema = metadata(path)
     check_schema(schema, EXCHANGES, EXCHANGES_REQUIRED, str(path))
+    footer = read_footer(path)
     columns = tuple(name for name in EXCHANGES.names if name in schema.names)
-    whole = ExchangeFile(path, str(path), columns, meta.num_rows, np.empty(0, np.int64))
+    whole = ExchangeFile(path, str(path), columns, meta.num_rows, np.empty(0, np.int64), footer)
     checked = pa.schema(
         [EXCHANGES.field(name) for name in EXCHANGES.names if name in _CHECKED and name in columns]
     )
@@ -116,7 +118,7 @@ def check_parquet(path: Path, ledger: Ledger) -> Staged:
         spans.append(_span(batch if keep.all() else batch.filter(pa.array(keep))))
         start += batch.num_rows
     positions = np.concatenate(bad).astype(np.int64) if bad else whole.bad
-    file = ExchangeFile(path, str(path), columns, meta.num_rows, positions)
+    file = ExchangeFile(path, str(path), columns, meta.num_rows, positions, footer)
     return Staged(file, meta.num_rows, joined(spans))
 
 
@@ -214,4 +216,4 @@ def _span(batch: Any) -> Period | None:
 
 
 def _whole(path: Path, source: str, rows: int) -> ExchangeFile:
-    return ExchangeFile(path, source, tuple(EXCHANGES.names), rows, np.empty(0, np.int64))
+    return ExchangeFile(path, source, tuple(EXCHANGES.names), rows, np.empty(0, np.int64), read_footer(path))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from excise.ingest.bytes_in import unreadable
 from excise.ingest.check import mend
 from excise.ingest.conform import conform
 from excise.ingest.ledger import Rejected
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from excise.ingest.footer import RowGroup
 
 BATCH_ROWS: Final = 32_768
 _AHEAD: Final = 2
@@ -36,6 +39,7 @@ class ExchangeFile:
     columns: tuple[str, ...]
     stored_rows: int
     bad: Positions
+    footer: tuple[RowGroup, ...]
 
     @property
     def rows(self) -> int:
@@ -180,14 +184,17 @@ def read_file(
     """
     present = [name for name in schema.names if name in file.columns]
     probe = present or ["exchange_id"]
-    with Decoder(file.path, probe, batch_rows) as decoder:
-        for groups in decoder.groups():
-            if wanted is not None and not len(_within(wanted, groups.start, groups.rows)):
-                continue
-            for position, batch in decoder.batches(groups):
-                kept = _kept(batch, position, file.bad, wanted)
-                for piece in pieces(kept, batch_rows):
-                    yield finish(piece, schema, repairs, dictionaries=dictionaries)
+    try:
+        with Decoder(file.path, file.footer, probe, batch_rows) as decoder:
+            for groups in decoder.groups():
+                if wanted is not None and not len(_within(wanted, groups.start, groups.rows)):
+                    continue
+                for position, batch in decoder.batches(groups):
+                    kept = _kept(batch, position, file.bad, wanted)
+                    for piece in pieces(kept, batch_rows):
+                        yield finish(piece, schema, repairs, dictionaries=dictionaries)
+    except pa.ArrowException as error:
+        raise unreadable(error, file.path) from error
 
 
 def finish(
