@@ -1,3 +1,24 @@
-"""Excise: find distillation campaigns in the API logs of a language model, and say why."""
+"""Excise: find distillation campaigns in the API logs of a language model, and say why.
+
+`excise.scan(source, ...)` returns the run (see `excise.pipeline.scan`); it is loaded when first used, so that
+`import excise` and `excise --help` stay quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from excise.pipeline import scan as scan
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "scan"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `scan` on first use."""
+    if name == "scan":
+        from excise.pipeline import scan  # noqa: PLC0415  the whole point
+
+        return scan
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

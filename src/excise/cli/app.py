@@ -12,6 +12,7 @@ from excise.cli.explain import explain
 from excise.cli.export import export
 from excise.cli.ingest import ingest
 from excise.cli.report import report
+from excise.cli.scan import scan
 from excise.errors import ExciseError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def _root(
     """Find distillation campaigns in the API logs of a language model, and say why."""
 
 
+app.command("scan")(scan)
 app.command("ingest")(ingest)
 app.command("report")(report)
 app.command("explain")(explain)

@@ -12,16 +12,16 @@ from excise.detect.groups import count_members
 from excise.detect.pairs import sum_pairs
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
-from excise.model.tables import I32, Traffic
+from excise.model.tables import I32, I64, Traffic
 
 
-def foreign_replays(traffic: Traffic) -> tuple[I32, I32]:
-    """Return (origin account, replaying account) of each replayed block whose origin is known and another owner's.
+def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
+    """Return (origin account, replaying exchange) of each replayed block whose origin is known and another owner's.
 
     A session that changes accounts takes its blocks along: that is a relay's hand-over (its own detector), not counted here.
     A block that several accounts were given (a hash that a gateway cut short, say) has no origin and proves nothing.
     """
-    e, owner = traffic.exchanges, traffic.accounts.owner
+    e = traffic.exchanges
     given_in = e.emitted.owners()
     block, giver, session = e.emitted.values, e.account[given_in], e.session[given_in]
     order = np.lexsort((giver, block))
@@ -33,32 +33,39 @@ def foreign_replays(traffic: Traffic) -> tuple[I32, I32]:
     single = origin == giver[last] if len(start) else np.zeros(0, bool)
     known, origin, session = known[single], origin[single], session[start][single]
     if not len(known):
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    replayed, by = e.replayed.values, e.account[e.replayed.owners()]
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
+    replayed, row = e.replayed.values, e.replayed.owners()
+    by = e.account[row]
     where = np.minimum(np.searchsorted(known, replayed), len(known) - 1)
-    replayed_in = e.session[e.replayed.owners()]
+    replayed_in = e.session[row]
     same_session = (session[where] == replayed_in) & (replayed_in != 0)
     hit = (known[where] == replayed) & (origin[where] != by) & ~same_session
-    source, target = origin[where[hit]], by[hit]
-    foreign = (owner[source] != owner[target]) | (owner[source] == 0)
-    return source[foreign], target[foreign]
+    source, row = origin[where[hit]], row[hit]
+    foreign = ~traffic.accounts.one_owner(source, e.account[row])
+    return source[foreign], row[foreign]
+
+
+def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:  # noqa: ARG001  the same for any settings
+    """Return the exchanges that replay a block given to another member of the cluster."""
+    source, row = foreign_replays(traffic)
+    target = traffic.exchanges.account[row]
+    return np.unique(row[(clusters.label[source] == clusters.label[target]) & (clusters.label[source] >= 0)])
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie the account that was given a block and the one that replays it."""
-    source, target = foreign_replays(traffic)
+    source, row = foreign_replays(traffic)
+    target = traffic.exchanges.account[row]
     weight = np.full(len(source), np.log(max(2.0, len(traffic.accounts) / 2.0)))
     a, b, total = sum_pairs(np.minimum(source, target), np.maximum(source, target), weight)
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, np.minimum(total, p["most_nats"]), alone=True)
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  the same for any settings
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that replayed a block given to another member; known where blocks came in or went out."""
     e = traffic.exchanges
-    source, target = foreign_replays(traffic)
-    inside = (clusters.label[source] == clusters.label[target]) & (clusters.label[source] >= 0)
     shows, known = np.zeros((2, len(clusters.label)), np.bool_)
-    shows[target[inside]] = True
+    shows[e.account[rows(traffic, clusters, p)]] = True
     known[e.account[(np.diff(e.emitted.offsets) > 0) | (np.diff(e.replayed.offsets) > 0)]] = True
     return Marks(shows, known)
 
@@ -97,5 +104,6 @@ DETECTOR: Final = Detector(
     },
     ties=tie,
     marks=mark,
+    rows=rows,
     measure=measure,
 )

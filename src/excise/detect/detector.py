@@ -8,7 +8,7 @@ from typing import Literal
 
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence, Layer
-from excise.model.tables import Bool, Traffic
+from excise.model.tables import I64, Bool, Traffic
 
 Settings = Mapping[str, float]
 Claim = Literal["campaign", "relay"]
@@ -33,6 +33,7 @@ class Parameter:
 
 TieFunction = Callable[[Traffic, Settings], Ties]
 MarkFunction = Callable[[Traffic, Clusters, Settings], Marks]
+RowFunction = Callable[[Traffic, Clusters, Settings], I64]
 MeasureFunction = Callable[[Traffic, Clusters, Settings], "Sequence[Evidence | None]"]
 
 
@@ -42,7 +43,7 @@ class Detector:
 
     `ties` finds pairs of accounts that it relates, before there are clusters. `marks` says which accounts of the clusters
     show it; the share of marked members against this deployment's other groups is then the cluster's evidence, in the
-    words of `statement` (with {share} and {baseline}). `measure` is for a signal that is no share of members.
+    words of `statement` (with {share} and {baseline}). `rows` says which exchanges show it. `measure` is for a signal that is no share of members.
     `claim`: what it is evidence of; a relay alone is no harvest. `needs` are the kinds of evidence in the input (`Traffic.available`) without which it is skipped and said.
     """
 
@@ -57,6 +58,7 @@ class Detector:
     claim: Claim = "campaign"
     ties: TieFunction | None = None
     marks: MarkFunction | None = None
+    rows: RowFunction | None = None
     measure: MeasureFunction | None = None
 
     def settings(self, overrides: Settings) -> dict[str, float]:

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import Detector, Parameter, Settings
-from excise.detect.groups import wrapped_rows
 from excise.detect.pivot import HOUR
 from excise.model import schema
 from excise.model.clusters import Clusters
@@ -25,7 +24,7 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     Only the time of a suspension is used, never whom it befell: the members that begin are compared with how often
     members begin at any other time of the cluster's life.
     """
-    rows = wrapped_rows(traffic, clusters)
+    rows = clusters.wrapped_rows(traffic.exchanges)
     first = _first_wrapped(traffic, rows)
     events = traffic.events
     hit = (events.kind == _SUSPENSION) & (events.account >= 0)

@@ -15,27 +15,35 @@ from excise.model.tables import I32, I64, U64, Traffic
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie the account that got an answer and another one whose later request holds several of its 10-word runs."""
-    source, target = _echoes(traffic, runs=int(p["runs"]))
-    foreign = (traffic.accounts.owner[source] != traffic.accounts.owner[target]) | (traffic.accounts.owner[source] == 0)
-    source, target = source[foreign], target[foreign]
+    source, row = _echoes(traffic, runs=int(p["runs"]))
+    target = traffic.exchanges.account[row]
     weight = np.full(len(source), np.log(max(2.0, len(traffic.accounts) / 2.0)) / 2.0)
     a, b, total = sum_pairs(np.minimum(source, target), np.maximum(source, target), weight)
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, total, alone=False)
 
 
-def _echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I32]:
-    """Return (account that was answered, account that sends it back), one for each such exchange."""
+def _echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I64]:
+    """Return (account that was answered, exchange of another owner's account that sends it back)."""
     e = traffic.exchanges
     run, origin, at = _single_origins(e.wide_out.values, e.wide_out.owners(), e.account, e.at)
     if not len(run):
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
     wanted, row = e.wide_in.values, e.wide_in.owners()
     where = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
     hit = (run[where] == wanted) & (origin[where] != e.account[row]) & (at[where] < e.at[row])
     key = row[hit] << 32 | origin[where[hit]].astype(np.int64)
     pair, count = np.unique(key, return_counts=True)
     pair = pair[count >= runs]
-    return (pair & 0xFFFFFFFF).astype(np.int32), e.account[pair >> 32]
+    source, back = (pair & 0xFFFFFFFF).astype(np.int32), pair >> 32
+    foreign = ~traffic.accounts.one_owner(source, e.account[back])
+    return source[foreign], back[foreign]
+
+
+def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
+    """Return the exchanges that send back an answer given to another member of the cluster."""
+    source, row = _echoes(traffic, runs=int(p["runs"]))
+    label = clusters.label[source]
+    return np.unique(row[(label == clusters.label[traffic.exchanges.account[row]]) & (label >= 0)])
 
 
 def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I32, I64]:
@@ -69,4 +77,5 @@ DETECTOR: Final = Detector(
     statement="{share} of the members send back answers that we gave to other members, or have theirs sent back; in other groups {baseline} do.",
     ties=tie,
     marks=mark,
+    rows=rows,
 )

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
-from excise.detect.groups import count_rows, percent, share_evidence, wrapped_rows
+from excise.detect.groups import count_rows, percent, share_evidence
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import Traffic
@@ -19,7 +19,7 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
 
     Exchanges of one group are copies of a few wrappers, not independent: they count as one trial a member.
     """
-    rows = wrapped_rows(traffic, clusters)
+    rows = clusters.wrapped_rows(traffic.exchanges)
     total = count_rows(traffic, clusters, rows)
     asking = count_rows(traffic, clusters, rows[traffic.exchanges.families[rows] != 0])
     trials = np.minimum(total, clusters.sizes().astype(np.float64))

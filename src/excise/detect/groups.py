@@ -12,15 +12,8 @@ from excise.model.findings import Evidence
 from excise.model.tables import F64, I64, Bool, Traffic
 from excise.stats.excess import excess_shares
 
-WRAPPED = 2
-"""Tokens of its cluster that an exchange must hold to count as wrapped: one may be chance (swept in bench/sweep.py)."""
 _LEAST_MEMBERS = 2
 """One member is no pattern."""
-
-
-def wrapped_rows(traffic: Traffic, clusters: Clusters) -> I64:
-    """Return the exchanges that hold their cluster's wrapper, in canonical order."""
-    return clusters.shared_rows(traffic.exchanges, least=WRAPPED)
 
 
 def count_rows(traffic: Traffic, clusters: Clusters, rows: I64) -> F64:

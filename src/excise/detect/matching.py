@@ -33,19 +33,19 @@ def cluster_tokens(habits: Habits, clusters: Clusters, *, share_inside: float) -
 
 
 def match(traffic: Traffic, clusters: Clusters, tokens: ClusterTokens) -> Clusters:
-    """Return the clusters with `matched` filled: tokens of its account's cluster in each exchange, in both prompts."""
+    """Return the clusters with `matched` and `wrapper` filled from both prompts of each exchange."""
     e, s = traffic.exchanges, traffic.systems
-    matched = np.zeros(len(e), np.int32)
+    matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
     _count(
         tokens.key, hash_index(tokens.key), clusters.label[e.account].astype(np.int64), e.system.astype(np.int64),
-        e.shingles.offsets, e.shingles.values, s.shingles.offsets, s.shingles.values, matched,
+        e.shingles.offsets, e.shingles.values, s.shingles.offsets, s.shingles.values, matched, wrapper,
     )  # fmt: skip
-    return replace(clusters, matched=matched)
+    return replace(clusters, matched=matched, wrapper=wrapper)
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    key: U64, table: I64, label: I64, system: I64, user_start: I64, user: U64, system_start: I64, prompt: U64, out: I32
+    key: U64, table: I64, label: I64, system: I64, user_start: I64, user: U64, system_start: I64, prompt: U64, out: I32, wrapper: U64
 ) -> None:
     mask = np.uint64(len(table) - 1)
     for row in range(len(label)):
@@ -66,6 +66,7 @@ def _count(
                 while table[slot] >= 0:
                     if key[table[slot]] == wanted:
                         n += 1
+                        wrapper[row] += (wanted ^ (wanted >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
                         break
                     slot = (slot + np.uint64(1)) & mask
         out[row] = n

@@ -10,17 +10,19 @@ from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter,
 from excise.detect.pairs import sum_pairs
 from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters, Ties
-from excise.model.tables import F64, I32, Traffic
+from excise.model.tables import I64, Traffic
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts that send the same long text within hours, when few accounts ever send it and all of them then."""
-    a, b, weight = _coincidences(traffic, p)
-    return Ties(DETECTOR.id, DETECTOR.layer, *sum_pairs(a, b, weight), alone=False)
+    first, second = _coincidences(traffic, p)
+    x, y = traffic.exchanges.account[first], traffic.exchanges.account[second]
+    weight = np.full(len(x), np.log(max(2.0, len(traffic.accounts) / 2.0)))
+    return Ties(DETECTOR.id, DETECTOR.layer, *sum_pairs(np.minimum(x, y), np.maximum(x, y), weight), alone=False)
 
 
-def _coincidences(traffic: Traffic, p: Settings) -> tuple[I32, I32, F64]:
-    """Neighbouring senders of one text; a text that comes back after days is a public item, not a queue's."""
+def _coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
+    """Neighbouring exchanges of one text by two accounts; a text that comes back after days is a public item, not a queue's."""
     e = traffic.exchanges
     rows = np.flatnonzero((e.tokens >= p["least_tokens"]) & (e.doc != 0))
     rows = rows[np.lexsort((e.at[rows], e.doc[rows]))]
@@ -30,19 +32,22 @@ def _coincidences(traffic: Traffic, p: Settings) -> tuple[I32, I32, F64]:
     span = np.repeat(at[start + size - 1] - at[start], size) if len(rows) else at
     short = (span <= p["within_hours"] * HOUR) & (np.repeat(size, size) <= p["most_copies"])
     next_to = np.flatnonzero((doc[1:] == doc[:-1]) & (account[1:] != account[:-1]) & short[1:]) if len(rows) else rows
-    x, y = account[next_to], account[next_to + 1]
-    weight = np.full(len(x), np.log(max(2.0, len(traffic.accounts) / 2.0)))
-    return np.minimum(x, y), np.maximum(x, y), weight
+    return rows[next_to], rows[next_to + 1] if len(rows) else rows
+
+
+def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
+    """Return the exchanges whose text another member of the cluster sent within hours."""
+    first, second = _coincidences(traffic, p)
+    label = clusters.label[traffic.exchanges.account]
+    inside = (label[first] == label[second]) & (label[first] >= 0)
+    return np.union1d(first[inside], second[inside])
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
-    """Mark accounts that sent such a text within hours of another member of their cluster."""
-    a, b, _ = _coincidences(traffic, p)
-    inside = (clusters.label[a] == clusters.label[b]) & (clusters.label[a] >= 0)
-    out = np.zeros(len(clusters.label), np.bool_)
-    out[a[inside]] = True
-    out[b[inside]] = True
-    return Marks(out, np.ones(len(out), np.bool_))
+    """Mark the accounts of those exchanges."""
+    shows = np.zeros(len(clusters.label), np.bool_)
+    shows[traffic.exchanges.account[rows(traffic, clusters, p)]] = True
+    return Marks(shows, np.ones(len(shows), np.bool_))
 
 
 DETECTOR: Final = Detector(
@@ -61,4 +66,5 @@ DETECTOR: Final = Detector(
     statement="{share} of the members sent the very text of another member within hours, a text seen at no other time; in other groups {baseline} did.",
     ties=tie,
     marks=mark,
+    rows=rows,
 )

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
-from excise.detect.groups import count_rows, percent, share_evidence, wrapped_rows
+from excise.detect.groups import count_rows, percent, share_evidence
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import Traffic
@@ -16,7 +16,7 @@ from excise.model.tables import Traffic
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Compare the share of wrapped exchanges that open a conversation with other groups' (one trial a member)."""
-    rows = wrapped_rows(traffic, clusters)
+    rows = clusters.wrapped_rows(traffic.exchanges)
     total = count_rows(traffic, clusters, rows)
     single = count_rows(traffic, clusters, rows[traffic.exchanges.messages[rows] <= 1])
     trials = np.minimum(total, clusters.sizes().astype(np.float64))

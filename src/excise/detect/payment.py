@@ -32,7 +32,7 @@ DETECTOR: Final = Detector(
     question="Do members without a common owner pay with the same instrument?",
     innocent="A family, a club or a company whose ownership the operator does not know.",
     source="threat.md L1-L3; methods.md 4 (money components of real operators)",
-    needs=frozenset({"accounts"}),
+    needs=frozenset({"payment"}),
     parameters={
         "most_accounts": Parameter(100, "accounts", "an instrument of more accounts is a card issuer's or a reseller's range"),
         **SHARE_PARAMETERS,

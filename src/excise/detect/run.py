@@ -8,7 +8,7 @@ from excise.detect.detector import Detector, Marks, Settings
 from excise.detect.groups import measure_marks
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
-from excise.model.tables import Traffic
+from excise.model.tables import I64, Traffic
 
 Overrides = Mapping[str, Settings]
 
@@ -26,6 +26,11 @@ def find_ties(detectors: Sequence[Detector], traffic: Traffic, overrides: Overri
 def find_marks(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> dict[str, Marks]:
     """Return, by detector, which accounts show its signal."""
     return {d.id: d.marks(traffic, clusters, d.settings(overrides.get(d.id, {}))) for d in detectors if d.marks is not None}
+
+
+def find_rows(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> dict[str, I64]:
+    """Return, by detector, the exchanges that show its signal within a cluster."""
+    return {d.id: d.rows(traffic, clusters, d.settings(overrides.get(d.id, {}))) for d in detectors if d.rows is not None}
 
 
 def measure(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> list[list[Evidence]]:

@@ -80,6 +80,19 @@ def _double(key: U64, value: F64) -> tuple[U64, F64]:
     return larger, values
 
 
+def wrappers_shared(ties: Ties, clusters: Clusters, population: int) -> F64:
+    """Return, for each account, how many wrappers it shares with the members of its cluster on average (0: none, or no cluster).
+
+    One wrapper of a cluster of n accounts is worth ln(population / n); published templates give 1, private sets more.
+    """
+    label = clusters.label
+    inside = (label[ties.a] == label[ties.b]) & (label[ties.a] >= 0)
+    a, b, weight = ties.a[inside], ties.b[inside], ties.weight[inside]
+    total = np.bincount(np.concatenate([a, b]), weights=np.concatenate([weight, weight]), minlength=len(label))
+    size = np.append(clusters.sizes(), 0)[label]
+    return np.where(label >= 0, total / np.maximum(size - 1, 1) / np.log(population / np.maximum(size, 2)), 0.0)
+
+
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Compare a cluster's usual tie with those of this deployment's clusters: how many wrappers two members share."""
     edges = clusters.edges
@@ -118,6 +131,7 @@ DETECTOR: Final = Detector(
         "repeats": Parameter(3, "texts", "methods.md 4: repetition of 3 kept all campaigns and cut edges by 40"),
         "most_accounts": Parameter(200, "accounts", "methods.md 4: token degree cap of 200 to 300"),
         "most_log_odds": Parameter(4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"),
+        "share_inside": Parameter(0.3, "share of users", "a token that mostly strangers use is no campaign's; swept in bench/sweep.py"),
         "least_nats": Parameter(3.0, "nats", "below, pairs only fill memory; swept in bench/sweep.py"),
     },
     ties=tie,

@@ -9,7 +9,6 @@ import numba
 import numpy as np
 
 from excise.detect.detector import Detector, Parameter, Settings
-from excise.detect.groups import wrapped_rows
 from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
@@ -22,7 +21,7 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
 
     Shifting by whole days keeps each member's volume, rhythm and time of day; both tails are tested.
     """
-    rows = wrapped_rows(traffic, clusters)
+    rows = clusters.wrapped_rows(traffic.exchanges)
     label, account, hour = _active_hours(traffic, clusters, rows)
     start = np.searchsorted(label, np.arange(len(clusters) + 1))
     out: list[Evidence | None] = []

@@ -81,7 +81,7 @@ def _parquet(path: Path, schema: pa.Schema, required: Sequence[str]) -> Any:
             for batch in file.iter_batches(_BATCH, columns=columns):
                 yield batch, list(range(start, start + batch.num_rows))
                 start += batch.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise unreadable(error, path) from error
 
 

@@ -16,7 +16,8 @@ class FuseSettings:
         accounts, threat.md section 6). second: what a further piece of one layer counts, 0 to 1 (pieces of a layer are
         dependent; 0.3 is a design effect of about 3). layer_most: most that one layer counts, in nats.
     layer_least: what a layer must show to count as one of the two that are needed (nats; a Bayes factor of 4.5).
-    accuse: confidence from which a verdict accuses, 0 to 1.
+    accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
+        customers of its own to speak of.
     """
 
     prior: float = -5.0
@@ -24,6 +25,7 @@ class FuseSettings:
     layer_most: float = 5.0
     layer_least: float = 1.5
     accuse: float = 0.9
+    uniform: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

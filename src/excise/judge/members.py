@@ -6,7 +6,7 @@ so content that brought the cluster together makes nobody a member; the other si
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,20 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class MemberSettings:
-    """rounds: of the fit. discount: of log-likelihood ratios, for signals that go together. start: share of members to start from."""
+    """Numbers of the membership fit.
+
+    rounds: of the fit. discount: of log-likelihood ratios, for signals that go together (0 to 1). start: share of members
+    to start from. least: probability from which an account belongs. wrapper_nats: worth of each further private wrapper
+    that an account shares with the typical member. several_wrappers: how many make a member without another signal; one is
+    any user of a template.
+    """
 
     rounds: int = 30
     discount: float = 0.7
     start: float = 0.8
     least: float = 0.5
+    wrapper_nats: float = 1.5
+    several_wrappers: float = 1.5
 
 
 def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: MemberSettings) -> F64:
@@ -55,6 +63,3 @@ def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: Mem
         share = float(np.clip(probability.mean(), 0.05, 0.95))
         probability = 1.0 / (1.0 + np.exp(-(total + prior + np.log(share / (1 - share)))))
     return probability
-
-
-Signals = Mapping[str, Signal]

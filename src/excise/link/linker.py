@@ -26,13 +26,13 @@ class LinkSettings:
 
     edge_nats: float = 8.0
     exponent: float = 3.0
-    resolution: float = 3.0
+    resolution: float = 1.0
     split_modularity: float = 0.3
     tie_nats: float = 12.0
 
 
 def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Clusters:
-    """Return the clusters of two and more accounts; `matched` is still all zero (see `match`). Near-linear in the ties."""
+    """Return the clusters of two and more accounts; `matched` and `wrappers` are not filled yet. Near-linear in the ties."""
     edges = keep_significant(join_ties(ties, most=settings.tie_nats), ties, accounts, settings)
     weight = np.power(edges.weight, settings.exponent)
     a, b = edges.a.astype(np.int64), edges.b.astype(np.int64)
@@ -98,9 +98,8 @@ def keep_significant(edges: Edges, ties: Sequence[Ties], accounts: Accounts, set
     """Keep the pairs that are rare enough and no one owner's; a tie that may not stand alone needs a second kind."""
     alone = sum((1 << i for i, t in enumerate(ties) if t.alone), 0)
     several = (edges.kinds & (edges.kinds - 1)) != 0
-    owner = accounts.owner
-    same_owner = (owner[edges.a] == owner[edges.b]) & (owner[edges.a] != 0)
-    kept = (edges.weight >= settings.edge_nats) & ((edges.kinds & alone != 0) | several) & ~same_owner
+    kept = (edges.weight >= settings.edge_nats) & ((edges.kinds & alone != 0) | several)
+    kept &= ~accounts.one_owner(edges.a, edges.b)
     return select(edges, kept)
 
 
@@ -119,4 +118,4 @@ def gather(label: I64, edges: Edges) -> Clusters:
     count = int(mine.max(initial=-1)) + 1
     starts = np.searchsorted(mine[members], np.arange(count + 1)).astype(np.int64)
     inside = (mine[edges.a] == mine[edges.b]) & (mine[edges.a] >= 0)
-    return Clusters(mine, members, starts, select(edges, inside), np.zeros(0, np.int32))
+    return Clusters(mine, members, starts, select(edges, inside), np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(len(mine)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from excise.model.findings import Layer
-from excise.model.tables import F64, I32, I64, Bool, Exchanges
+from excise.model.tables import F64, I32, I64, U64, Bool, Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,17 @@ class Edges:
         return (self.kinds >> self.detectors.index(detector)) & 1 == 1
 
 
+WRAPPED: Final = 2
+"""Tokens of its cluster that an exchange must hold to count as wrapped: one may be chance (swept in bench/sweep.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clusters:
     """Groups of accounts. `label`: cluster of each account or -1. Members of cluster k: `members[starts[k]:starts[k + 1]]`.
 
-    `edges` are those inside clusters; `matched` counts, for each exchange, the tokens of its account's cluster that it holds.
+    `edges` are those inside clusters. `matched`: for each exchange, the tokens of its account's cluster that it holds;
+    `wrapper`: a hash of which ones, equal for exchanges with the very same wrapper.
+    `wrappers`: for each account, how many rare private wrappers it shares with the typical other member (0 and above).
     """
 
     label: I32
@@ -55,6 +62,8 @@ class Clusters:
     starts: I64
     edges: Edges
     matched: I32
+    wrapper: U64
+    wrappers: F64
 
     def __len__(self) -> int:
         """Return the number of clusters."""
@@ -68,6 +77,6 @@ class Clusters:
         """Return the number of accounts of each cluster."""
         return np.diff(self.starts)
 
-    def shared_rows(self, exchanges: Exchanges, *, least: int) -> I64:
-        """Return the exchanges (positions) of clustered accounts that hold at least `least` of their cluster's tokens."""
-        return np.flatnonzero((self.matched >= least) & (self.label[exchanges.account] >= 0))
+    def wrapped_rows(self, exchanges: Exchanges) -> I64:
+        """Return the exchanges (positions, ascending) of clustered accounts that hold their cluster's wrapper."""
+        return np.flatnonzero((self.matched >= WRAPPED) & (self.label[exchanges.account] >= 0))

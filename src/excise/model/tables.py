@@ -135,8 +135,8 @@ class Exchanges:
 class Accounts:
     """One row an account that was seen, in the order of its hash; attributes come from the operator's accounts table.
 
-    `created` is 0 where unknown. `declared`: 0 none, else 1 + position in `schema.DECLARED`. `owner` is the legal owner, where
-    known, else the organisation; `verified`: 1 yes, 0 no or unknown.
+    `created` is 0 where unknown. `declared`: 0 none, else 1 + position in `schema.DECLARED`. `verified`: 1 yes,
+    0 no or unknown.
     """
 
     name: npt.NDArray[np.object_]
@@ -160,6 +160,11 @@ class Accounts:
     def volume(self) -> I64:
         """Return the number of exchanges of each account."""
         return np.diff(self.starts)
+
+    def one_owner(self, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> Bool:
+        """Return which pairs are known to have one legal owner, or to be of one organisation."""
+        owner = (self.owner[a] == self.owner[b]) & (self.owner[a] != 0)
+        return owner | ((self.org[a] == self.org[b]) & (self.org[a] != 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def read(path: Path) -> Run:
     campaigns = _read_json(path / CAMPAIGNS_JSON, tuple[Campaign, ...])
     try:
         typed(info)
-        _check_campaigns(campaigns)
+        check_campaigns(campaigns)
     except (ValueError, msgspec.ValidationError) as error:
         raise _broken(path, str(error)) from error
     accounts = _read_table(path / ACCOUNTS_PARQUET, ACCOUNTS_OUT)
@@ -195,7 +195,7 @@ def _check_table(path: Path, table: pa.Table, filled: Sequence[str]) -> None:
         raise _broken(path, "a score outside 0 to 1")
 
 
-def _check_campaigns(campaigns: Sequence[Campaign]) -> None:
+def check_campaigns(campaigns: Sequence[Campaign]) -> None:
     """What the types cannot say. Raises `ValueError`."""
     if len({c.campaign_id for c in campaigns}) != len(campaigns):
         raise ValueError("two campaigns share an id")

@@ -162,11 +162,11 @@ def layered(evidence: Sequence[Evidence]) -> tuple[LayerView, ...]:
 
 def _finding(e: Evidence, scale: float) -> Finding:
     top = max(e.value, e.baseline, 0.0) or 1.0
-    weight = round(100 * abs(e.log_odds) / scale, 1)
+    weight = round(100 * (abs(e.log_odds) / scale), 1)
     return Finding(
         evidence=e,
-        value_bar=round(100 * max(e.value, 0.0) / top, 1),
-        baseline_bar=round(100 * max(e.baseline, 0.0) / top, 1),
+        value_bar=round(100 * (max(e.value, 0.0) / top), 1),
+        baseline_bar=round(100 * (max(e.baseline, 0.0) / top), 1),
         pro=weight if e.log_odds > 0 else 0.0,
         con=weight if e.log_odds < 0 else 0.0,
     )

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from excise.errors import BadRow
@@ -139,6 +140,12 @@ def _scaled(value: float) -> int | None:
     if value >= milliseconds[0]:
         return int(value * milliseconds[1])
     return round(value * 1_000_000)
+
+
+def derived_id(*parts: object) -> str:
+    """An id for a call that has none: `rq_` and 64 bits of a hash of what tells it apart, the same on every reading."""
+    said = json.dumps(parts, sort_keys=True, default=str, skipkeys=True)
+    return "rq_" + sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def finished(row: Row) -> Row | BadRow:

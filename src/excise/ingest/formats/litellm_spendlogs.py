@@ -57,9 +57,7 @@ def _row(record: Record) -> Row:
             mapping(metadata.get("error_information")),
             answer,
         ),
-        **client_columns(
-            headers, _user_agent(record, metadata), _peer(record) or metadata.get("requester_ip_address")
-        ),
+        **client_columns(headers, _user_agent(record, metadata), _peer(record, metadata, body)),
         **_identity(record, metadata, body),
         "provider": provider,
         "endpoint": endpoint_of(record.get("call_type")),
@@ -67,8 +65,11 @@ def _row(record: Record) -> Row:
     }
 
 
-def _peer(record: Record) -> str | None:
-    return text(record.get("requester_ip_address"))
+def _peer(record: Record, metadata: Any, body: Any) -> str | None:
+    """The requester's address: the column is empty for chat calls of 1.106, whose request body still says it."""
+    inner = (mapping(body.get("metadata")), mapping(body.get("litellm_metadata")))
+    found = (holder.get("requester_ip_address") for holder in (record, metadata, *inner))
+    return next(filter(None, map(text, found)), None)
 
 
 def _user_agent(record: Record, metadata: Any) -> str | None:

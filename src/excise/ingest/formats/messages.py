@@ -19,6 +19,7 @@ _MARK: Final = re.compile(
 )
 """What LiteLLM 1.106 puts between the first 35 % and the last 65 % of a string that it cuts to 2,048 characters."""
 
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}", re.ASCII)
 _TEXT: Final = frozenset({"text", "input_text", "output_text"})
 _THINKING: Final = frozenset({"thinking", "reasoning"})
 _SYSTEM: Final = frozenset({"system", "developer"})
@@ -118,7 +119,10 @@ def _read_thinking(block: Mapping[str, Any], found: Content) -> None:
     for shown in (block.get("thinking"), block.get("text")):
         _append(found.reasoning, shown)
     for part in _parts(block.get("summary"), block.get("content")):
-        _append(found.reasoning, part)
+        if isinstance(part, str) and _OPAQUE.fullmatch(part):
+            found.add_block(part)  # OpenTelemetry writes redacted thinking as if it were reasoning
+        else:
+            _append(found.reasoning, part)
     found.add_block(first(block, "signature", "encrypted_content"))
 
 

@@ -2,8 +2,8 @@
 
 Content stands on spans as JSON strings, on events as structure (`gen_ai.client.inference.operation.details`), or, up to
 version 1.36 of the conventions, in one event a message (`gen_ai.user.message`, ..., `gen_ai.choice`). What shares a span
-is one call; so are spans of one trace that share a response id, since SDKs emit spans of their own besides the
-instrumentation's. Calls are joined within a window of `_WINDOW` calls of a file, in which exporters keep them by far.
+is one call; so are spans of one trace that share a response id, and a model call's span directly inside another's, since
+SDKs emit spans of their own below the instrumentation's. Calls are joined within a window of `_WINDOW` calls of a file, in which exporters keep them by far.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _WINDOW: Final = 10_000
 _MODEL_CALLS: Final = {
     "chat": "chat", "text_completion": "completions", "generate_content": "chat", "embeddings": "embeddings",
 }  # fmt: skip
-_ROLES: Final = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
+_ROLES: Final = {
+    f"gen_ai.{role}.message": role for role in ("system", "developer", "user", "assistant", "tool")
+}
 
 
 @dataclass(slots=True)
@@ -48,6 +50,11 @@ class _Call:
     started: int | None = None
     ended: int | None = None
     failed: bool = False
+
+    @property
+    def reply(self) -> str | None:
+        """The response's id, where one is known by now."""
+        return identifier(self.attributes.get("gen_ai.response.id"))
 
     def add(self, signal: Signal) -> None:
         """Merge one more span or event of the same call. The first value of an attribute stays."""
@@ -78,16 +85,27 @@ class _Window:
         self._next = 0
 
     def add(self, signal: Signal) -> None:
+        """Add to the call that the signal belongs to, or open one."""
         reply = identifier(signal.attributes.get("gen_ai.response.id"))
         names = [(signal.trace, signal.span)] if signal.span else []
         names += [(signal.trace, f"reply {reply}")] if reply else []
-        known = [self._names[name] for name in names if self._names.get(name) in self._calls]
-        at = known[0] if known else self._next
-        if not known:
+        near = [(signal.trace, signal.parent), (signal.trace, f"child of {signal.span}")]
+        found = next(filter(None, map(self._call, names)), None) or next(
+            (one for one in filter(None, map(self._call, near)) if _agree(one[1].reply, reply)), None
+        )
+        at, call = found or (self._next, _Call())
+        if not found:
             self._next += 1
-            self._calls[at] = _Call()
+            self._calls[at] = call
+        if signal.is_span and signal.parent:
+            names.append((signal.trace, f"child of {signal.parent}"))
         self._names.update(dict.fromkeys(names, at))
-        self._calls[at].add(signal)
+        call.add(signal)
+
+    def _call(self, name: tuple[str, str]) -> tuple[int, _Call] | None:
+        at = self._names.get(name) if name[1] else None
+        call = self._calls.get(at) if at is not None else None
+        return None if at is None or call is None else (at, call)
 
     def closed(self, keep: int) -> Iterator[_Call]:
         while len(self._calls) > keep:
@@ -114,7 +132,15 @@ def _convert(records: Iterable[Record]) -> Iterator[Row | BadRow]:
     yield from map(_finished, filter(_is_call, window.closed(0)))
 
 
+def _agree(one: str | None, other: str | None) -> bool:
+    return one is None or other is None or one == other
+
+
 def _is_genai(signal: Signal) -> bool:
+    """A signal of a model call: nested in one another they are the same call; spans of agents and tools are not."""
+    operation = signal.attributes.get("gen_ai.operation.name")
+    if operation is not None and operation not in _MODEL_CALLS:
+        return False
     return signal.name.startswith("gen_ai.") or any(key.startswith("gen_ai.") for key in signal.attributes)
 
 
@@ -152,10 +178,9 @@ def _row(call: _Call) -> Row:
 
 
 def _request(known: Mapping[str, Any]) -> Row:
-    operation = known.get("gen_ai.operation.name")
     return {
         "provider": text(first(known, "gen_ai.provider.name", "gen_ai.system")),
-        "endpoint": _MODEL_CALLS.get(operation) if isinstance(operation, str) else None,
+        "endpoint": _endpoint(known),
         "model": text(first(known, "gen_ai.request.model", "gen_ai.response.model")),
         "temperature": number(known.get("gen_ai.request.temperature")),
         "top_p": number(known.get("gen_ai.request.top_p")),
@@ -165,6 +190,17 @@ def _request(known: Mapping[str, Any]) -> Row:
             first(known, "gen_ai.request.reasoning.effort", "openai.request.reasoning_effort")
         ),
     }
+
+
+def _endpoint(known: Mapping[str, Any]) -> str | None:
+    """Chat is the conventions' word for all three APIs: the OpenAI one has an attribute, Anthropic has but one."""
+    operation = known.get("gen_ai.operation.name")
+    endpoint = _MODEL_CALLS.get(operation) if isinstance(operation, str) else None
+    if endpoint != "chat":
+        return endpoint
+    if first(known, "openai.api.type", "gen_ai.openai.api.type") == "responses":
+        return "responses"
+    return "messages" if first(known, "gen_ai.provider.name", "gen_ai.system") == "anthropic" else "chat"
 
 
 def _answer(call: _Call, *, failed: bool) -> Row:
@@ -232,7 +268,7 @@ OTEL_GENAI: Final = Reader(
         "tokens_out", "tokens_reasoning", "http_status", "latency_ms",
     ),
     lacks=(
-        "ids of opaque reasoning blocks, since the instrumentation drops signatures; refusal categories; the account, "
+        "ids of opaque reasoning blocks, since the instrumentation drops signatures; refusal categories, and OpenAI's refusals, which it writes as text; the account, "
         "unless user.id, enduser.id or account_id is set on spans or resource; network, OS and runtime; texts, unless "
         "message content is captured"
     ),

@@ -27,6 +27,7 @@ class Signal:
     body: Any = None
     resource: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
+    parent: str = ""
 
 
 def signals(record: Record) -> Iterator[Signal]:
@@ -57,7 +58,18 @@ def _otlp_span(span: Mapping[str, Any], resource: dict[str, Any]) -> Iterator[Si
     failed = str(mapping(span.get("status")).get("code")) in ("2", "STATUS_CODE_ERROR")
     times = span.get("startTimeUnixNano"), span.get("endTimeUnixNano")
     attributes = _attributes(span.get("attributes"))
-    yield Signal(True, _word(span.get("name")), trace, name, *times, attributes, None, resource, failed)
+    yield Signal(
+        True,
+        _word(span.get("name")),
+        trace,
+        name,
+        *times,
+        attributes,
+        None,
+        resource,
+        failed,
+        _hex(span.get("parentSpanId")),
+    )
     for item in listing(span.get("events")):
         event = mapping(item)
         yield Signal(
@@ -88,7 +100,18 @@ def _console_span(record: Record) -> Iterator[Signal]:
     resource = dict(mapping(mapping(record.get("resource")).get("attributes")))
     times = record.get("start_time"), record.get("end_time")
     attributes = dict(mapping(record.get("attributes")))
-    yield Signal(True, _word(record.get("name")), trace, name, *times, attributes, None, resource, failed)
+    yield Signal(
+        True,
+        _word(record.get("name")),
+        trace,
+        name,
+        *times,
+        attributes,
+        None,
+        resource,
+        failed,
+        _hex(record.get("parent_id")),
+    )
     for item in listing(record.get("events")):
         event = mapping(item)
         known = dict(mapping(event.get("attributes")))

@@ -4,7 +4,8 @@ Accepted keys of a record, first one that holds something (bodies as objects or 
 
     request          request, request_body, or request.body      response   response, response_body, or response.body
     headers          headers, request_headers, request.headers   status     status, http_status, status_code, response.status
-    exchange_id      exchange_id, request_id, call_id, else the response's id
+    exchange_id      exchange_id, request_id, call_id, else the response's id, else made of account,
+                                                                time and request: a failure has no id
     started_at       started_at, timestamp, time, start_time, else the response's created or created_at
     account_id       account_id, account, else user_id, user, else key_id
     key_id           key_id, api_key_id, api_key_hash            org_id     org_id, organization_id
@@ -34,7 +35,7 @@ from excise.ingest.formats.calls import (
     request_columns,
 )
 from excise.ingest.formats.client import client_columns, headers_of
-from excise.ingest.formats.fields import finished, first, identifier, integer, micros, text
+from excise.ingest.formats.fields import derived_id, finished, first, identifier, integer, micros, text
 from excise.ingest.formats.streams import assembled
 from excise.ingest.reader import Record, Row
 
@@ -132,13 +133,14 @@ def _row(pair: Pair, api: str) -> Row:
 
 def _identity(record: Record, request: Mapping[str, Any], response: Mapping[str, Any]) -> Row:
     key = identifier(first(record, "key_id", "api_key_id", "api_key_hash"))
-    started = first(record, "started_at", "timestamp", "time", "start_time")
+    account = identifier(first(record, "account_id", "account", "user_id", "user")) or key
+    logged = first(record, "started_at", "timestamp", "time", "start_time")
+    started = micros(logged or first(response, "created", "created_at"))
+    name = identifier(first(record, "exchange_id", "request_id", "call_id") or response.get("id"))
     return {
-        "exchange_id": identifier(
-            first(record, "exchange_id", "request_id", "call_id") or response.get("id")
-        ),
-        "started_at": micros(started or first(response, "created", "created_at")),
-        "account_id": identifier(first(record, "account_id", "account", "user_id", "user")) or key,
+        "exchange_id": name or derived_id(account, started, request),
+        "started_at": started,
+        "account_id": account,
         "org_id": identifier(first(record, "org_id", "organization_id")),
         "project_id": identifier(first(record, "project_id", "team_id")),
         "key_id": key,

@@ -13,7 +13,7 @@ from typing import Final
 from excise.errors import BadRow
 from excise.ingest.formats.calls import CLIENT_COLUMNS, REQUEST_COLUMNS, body_of, end_user_of, request_columns
 from excise.ingest.formats.client import client_columns, headers_of
-from excise.ingest.formats.fields import finished, first, identifier, micros, text
+from excise.ingest.formats.fields import derived_id, finished, first, identifier, micros, text
 from excise.ingest.reader import Reader, Record, Row
 
 _ENDPOINTS: Final = {
@@ -44,7 +44,7 @@ def _row(record: Record, body: Mapping[str, object], endpoint: str) -> Row:
     return {
         **request_columns(body),
         **client_columns(headers, None, first(record, "client_ip", "remote_addr")),
-        "exchange_id": name or f"{key or 'anonymous'}@{started}",
+        "exchange_id": name or derived_id(key, started, body),
         "started_at": started,
         "account_id": identifier(first(record, "account_id", "account")) or key,
         "key_id": key,

@@ -1,0 +1,57 @@
+"""`excise scan`: find the campaigns in API logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def scan(
+    source: Annotated[str, typer.Argument(help="A file, a folder, a glob, or postgresql://… of LiteLLM.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the run; it appears when complete.")],
+    accounts: Annotated[str | None, typer.Option(help="The accounts table, if it is not in the folder.")] = None,
+    events: Annotated[str | None, typer.Option(help="The events table (releases, suspensions, outages).")] = None,
+    asn: Annotated[str | None, typer.Option(help="The table of networks.")] = None,
+    edge: Annotated[str | None, typer.Option(help="Edge facts (IP, ASN, JA4) by exchange_id.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="Format of the source; detected if not given.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    max_bad_rows: Annotated[str, typer.Option(help="Share of bad rows from which the scan stops.")] = "1%",
+    pseudonymise: Annotated[Path | None, typer.Option(metavar="KEYFILE", help="Replace identifiers by HMACs under this key file.")] = None,
+    no_text: Annotated[bool, typer.Option("--no-text", help="No example of any prompt in the output.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: all cores.")] = None,
+    fail_on: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Exit with 10 if a campaign has this confidence.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier run of that name.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Find distillation campaigns in API logs and write the run folder."""
+    from dataclasses import replace
+
+    from excise import pipeline
+    from excise.cli import terminal
+    from excise.ingest.ledger import parse_share
+    from excise.ingest.pseudonym import Pseudonymiser, load_key
+    from excise.model.findings import ACCUSING
+    from excise.report import folder, summary
+    from excise.report.terminal import lines
+    from excise.settings import load_settings
+
+    chosen = load_settings(settings)
+    if no_text:
+        chosen = replace(chosen, keep_text=False)
+    share = parse_share(max_bad_rows)
+    folder.check_writable(out, replace=force)
+    with terminal.progress(quiet=as_json) as progress:
+        run = pipeline.scan(
+            source, accounts=accounts, events=events, asn=asn, edge=edge, format=format_, max_bad_rows=share,
+            pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None,
+            settings=chosen, threads=threads, progress=progress,
+        )  # fmt: skip
+    folder.write(run, out, replace=force)
+    if as_json:
+        terminal.result_json(summary.to_json(run))
+    else:
+        terminal.show(lines(run, out))
+    if fail_on is not None and any(c.verdict in ACCUSING and c.confidence >= fail_on for c in run.campaigns):
+        raise typer.Exit(10)

@@ -1,0 +1,105 @@
+"""Judge every cluster, then its members, then their exchanges: each on evidence of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from excise.judge.facts import gather_facts
+from excise.judge.fuse import FuseSettings
+from excise.judge.members import MemberSettings, Signal, belong
+from excise.judge.verdict import Judgement, judge
+from excise.model.clusters import Clusters
+from excise.model.findings import ACCUSING, Evidence
+from excise.model.tables import F64, I32, I64, Bool, Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """Settings of the judgement of clusters (`fuse`) and of members (`member`)."""
+
+    fuse: FuseSettings = field(default_factory=FuseSettings)
+    member: MemberSettings = field(default_factory=MemberSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was decided on one cluster.
+
+    `members`: all its accounts; `belonging`: the probability of each; `accused`: those that the verdict is about.
+    `harvest`: their exchanges that are judged part of a harvest. `shown`: detectors whose evidence counts.
+    """
+
+    cluster: int
+    judgement: Judgement
+    members: I32
+    belonging: F64
+    accused: Bool
+    harvest: I64
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the detectors say of the clusters: evidence of each, signals of accounts, and exchanges that show a signal."""
+
+    evidence: Sequence[Sequence[Evidence]]
+    signals: Mapping[str, Signal]
+    rows: Mapping[str, I64]
+    relays: frozenset[str]
+
+
+def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: JudgeSettings) -> list[Finding]:
+    """Return one finding a cluster. Near-linear in the exchanges of the clusters."""
+    facts = gather_facts(traffic, clusters)
+    telling = _telling_rows(traffic, clusters, found)
+    wrapped = np.bincount(traffic.exchanges.account[telling], minlength=len(traffic.accounts)) > 0
+    start = np.searchsorted(_labels(traffic, clusters, telling), np.arange(len(clusters) + 1))
+    out = []
+    for k in range(len(clusters)):
+        judgement = judge(found.evidence[k], found.relays, facts[k], traffic.available, settings.fuse)
+        shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
+        members = clusters.of(k)
+        belonging, own = _membership(members, shown, clusters, found.signals, settings.member)
+        accused = (belonging >= settings.member.least) & own & (traffic.accounts.declared[members] == 0)
+        accused &= wrapped[members] | (judgement.verdict == "relay")
+        harvest = telling[start[k] : start[k + 1]]
+        harvest = harvest[np.isin(traffic.exchanges.account[harvest], members[accused])]
+        out.append(_finding(k, judgement, members, belonging, accused, harvest, shown))
+    return out
+
+
+def _telling_rows(traffic: Traffic, clusters: Clusters, found: Findings) -> I64:
+    """Exchanges that hold the wrapper or show another signal of their cluster, by cluster."""
+    rows = clusters.wrapped_rows(traffic.exchanges)
+    for other in found.rows.values():
+        rows = np.union1d(rows, other)
+    return rows[np.argsort(_labels(traffic, clusters, rows), kind="stable")]
+
+
+def _labels(traffic: Traffic, clusters: Clusters, rows: I64) -> I32:
+    return clusters.label[traffic.exchanges.account[rows]]
+
+
+def _membership(
+    members: I32, shown: Sequence[str], clusters: Clusters, signals: Mapping[str, Signal], settings: MemberSettings
+) -> tuple[F64, Bool]:
+    """Probability of belonging, and whether the account shows something of its own beyond one shared template."""
+    mine = [signals[d] for d in shown if d in signals]
+    shared = clusters.wrappers[members]
+    belonging = belong(members, mine, settings.wrapper_nats * (shared - 1.0), settings)
+    own = shared >= settings.several_wrappers
+    for signal in mine:
+        own |= signal.shows[members] & signal.known[members]
+    return belonging, own
+
+
+def _finding(k: int, judgement: Judgement, members: I32, belonging: F64, accused: Bool, harvest: I64, shown: tuple[str, ...]) -> Finding:
+    """A verdict that accuses needs two accounts that it is about; otherwise nothing is claimed."""
+    if judgement.verdict in ACCUSING and accused.sum() < 2:  # noqa: PLR2004
+        judgement = judgement.without_claim()
+    if judgement.verdict not in ACCUSING:
+        accused, harvest = np.zeros(len(members), np.bool_), harvest[:0]
+    return Finding(k, judgement, members, belonging, accused, harvest, shown)

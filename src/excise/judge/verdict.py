@@ -1,0 +1,67 @@
+"""The judgement of one cluster: what is claimed of it, how surely, and of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from excise.judge.facts import Facts
+from excise.judge.fuse import Fused, FuseSettings, fuse
+from excise.judge.innocent import Case, explain_away
+from excise.model.findings import Evidence, Innocent, Verdict
+from excise.stats.tails import sigmoid
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`harvest`, `relay`: the fused evidence for each claim. `confidence`: of the verdict, 0 to 1."""
+
+    verdict: Verdict
+    confidence: float
+    harvest: Fused
+    relay: Fused
+    innocent: tuple[Innocent, ...]
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The evidence that the verdict rests on, as it counted, then the other."""
+        first, second = (self.relay, self.harvest) if self.verdict == "relay" else (self.harvest, self.relay)
+        seen = {e.detector for e in first.evidence}
+        return first.evidence + tuple(e for e in second.evidence if e.detector not in seen)
+
+    def without_claim(self) -> Judgement:
+        """Return the same without an accusation."""
+        return replace(self, verdict="undetermined")
+
+
+def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, available: frozenset[str], settings: FuseSettings) -> Judgement:
+    """Weigh the evidence, test the innocent explanations, and say what may be said.
+
+    `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
+    uniform there are no customers to see, and the common hand counts for a harvest. A harvest needs two independent layers or a deterministic one
+    beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts.
+    """
+    uniform = facts.wrapped_share >= settings.uniform
+    harvest = fuse([e for e in evidence if uniform or e.detector not in relays], settings)
+    relay = fuse([e for e in evidence if e.detector in relays], settings)
+    innocent = explain_away(Case(facts, harvest, available))
+    likely = any(i.verdict == "likely" for i in innocent)
+    enough = harvest.independent(settings.layer_least) >= 2 or harvest.layers.get("deterministic", 0.0) >= settings.layer_least  # noqa: PLR2004
+    confidence = round(sigmoid(harvest.log_odds), 4)
+    if facts.wrapped and enough and not likely and confidence >= settings.accuse:
+        return Judgement("distillation", min(confidence, 0.99), harvest, relay, innocent)
+    relaying = round(min(sigmoid(relay.log_odds + _PRIOR_OF_RELAYS), 0.99), 4)
+    if relaying >= settings.accuse and not _owned(innocent):
+        return Judgement("relay", relaying, harvest, relay, innocent)
+    if facts.wrapped and (likely or not enough):
+        return Judgement("shared-client", confidence, harvest, relay, innocent)
+    return Judgement("undetermined", confidence, harvest, relay, innocent)
+
+
+_PRIOR_OF_RELAYS = 4.0
+"""Added to the prior of campaigns: a cluster joined by conversations that change accounts is more often a relay than not."""
+
+
+def _owned(innocent: Sequence[Innocent]) -> bool:
+    return any(i.verdict == "likely" and i.name in {"one legal owner with many keys, or its CI fleet", "declared or licensed"} for i in innocent)
+

@@ -1,0 +1,46 @@
+"""Which kinds of evidence the rows at hand allow: said from what is in them, not from the names of their columns."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from excise.model import schema
+from excise.model.tables import Accounts, Events, Exchanges
+
+NEEDS: Final = {
+    "content": "no request has a text of its own (`user_text`)",
+    "echo": "there are no answers (`output_text`) beside the requests",
+    "conversation": "it is not known which request opens a conversation (`n_messages`)",
+    "sessions": "there are neither sessions nor devices (`session_id`, `device_id`)",
+    "client": "there are no client facts (`user_agent`, `sdk_name`, `ja4`, `header_order`, `device_id`)",
+    "network": "there are no addresses (`client_ip`; `signup_ip` of the accounts table)",
+    "blocks": "there are no reasoning blocks (`emitted_blocks`, `replayed_blocks`)",
+    "accounts": "there is no accounts table",
+    "payment": "no account has a payment fingerprint (`payment_fp` of the accounts table)",
+    "releases": "there is no model release among the events",
+    "displacement": "there is no suspension among the events",
+    "time": "there are no times",
+}
+"""Kinds of evidence, and what is missing where one cannot be had."""
+
+
+def available_kinds(exchanges: Exchanges, accounts: Accounts, events: Events, *, has_accounts: bool) -> frozenset[str]:
+    """Return the kinds in `NEEDS` that can be looked at."""
+    release, suspension = (schema.EVENT_KINDS.index(kind) for kind in ("model_release", "suspension"))
+    there = {
+        "content": bool(exchanges.doc.any()),
+        "echo": len(exchanges.wide_in.values) > 0 and len(exchanges.wide_out.values) > 0,
+        "conversation": bool((exchanges.messages > 0).any()),
+        "sessions": bool(exchanges.session.any() or exchanges.device.any()),
+        "client": bool(exchanges.client.any() or exchanges.device.any()),
+        "network": bool(exchanges.net.any() or accounts.signup_net.any()),
+        "blocks": len(exchanges.emitted.values) > 0 and len(exchanges.replayed.values) > 0,
+        "accounts": has_accounts,
+        "payment": bool(accounts.payment.any()),
+        "releases": bool(np.any(events.kind == release)),
+        "displacement": bool(np.any((events.kind == suspension) & (events.account >= 0))),
+        "time": len(exchanges) > 0,
+    }
+    return frozenset(name for name, yes in there.items() if yes)
