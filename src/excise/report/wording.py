@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 2_000
 """Characters of a foreign text that are shown."""
+INFINITY = float("inf")
 SHORT = 200
 """Up to so many, a cut is only an ellipsis: there is no room to count what is missing."""
 
@@ -155,6 +156,8 @@ def times(value: float, baseline: float) -> str:
     if value <= 0 or baseline <= 0:
         return ""
     ratio = value / baseline
+    if not 0 < ratio < INFINITY:
+        return ""
     if ratio >= 1.5:
         return f"{figure(float(f'{ratio:.2g}'))}\u00d7"
     return f"1/{figure(float(f'{1 / ratio:.2g}'))}" if ratio <= 0.67 else ""
