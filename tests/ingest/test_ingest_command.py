@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -149,3 +150,27 @@ def test_an_export_in_many_batches_keeps_order_and_empty_tables_work(tmp_path):
     assert excise(tmp_path / "many.parquet", "--out", tmp_path / "many").returncode == 0
     ids = pq.read_table(tmp_path / "many" / "exchanges", columns=["exchange_id"])
     assert ids["exchange_id"].to_pylist() == [row["exchange_id"] for row in rows]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_leaves_nothing_behind(tmp_path, number):
+    """It is stopped in the midst of its work: the hidden folder is there already, the result is not."""
+    logs = tmp_path / "logs.ndjson"
+    lines = [
+        json.dumps({**exchange(n), "started_at": exchange(n)["started_at"].isoformat()})
+        for n in range(60_000)
+    ]
+    logs.write_text("\n".join(lines))
+    out = tmp_path / "out"
+    code = "from excise.cli.app import main; main()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, "ingest", str(logs), "--out", str(out)], stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 60
+    while not leftovers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.send_signal(number)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert leftovers(tmp_path) == []
+    assert not out.exists()

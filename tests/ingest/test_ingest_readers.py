@@ -99,7 +99,7 @@ def test_records_of_no_known_format_are_refused(tmp_path, opened):
 
 
 def test_a_database_without_its_extra_says_what_to_install(opened, monkeypatch):
-    monkeypatch.setitem(sys.modules, "excise.ingest.postgres", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(UsageError) as raised:
         opened("postgresql://user:secret@db.example/litellm")
     assert "secret" not in str(raised.value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +16,9 @@ from excise.cli.ingest import ingest
 from excise.cli.report import report
 from excise.cli.scan import scan
 from excise.errors import ExciseError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 app = typer.Typer(
     name="excise",
@@ -45,8 +50,14 @@ app.command("diff")(diff)
 app.command("export")(export)
 
 
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a command as Ctrl-C does: what was begun is removed, and the exit status is 130."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command; a user's mistake ends with a message, a hint and the contract's exit status."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except ExciseError as error:

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from excise.errors import UsageError
 from excise.ingest.bytes_in import Kind, sha256, sniff
 from excise.ingest.contract import CONTRACT, detect, has_contract_columns, reader_named
 from excise.ingest.edge import EDGE, EdgeFacts
 from excise.ingest.layout import Layout, files_at, find_layout, shown
 from excise.ingest.ledger import Ledger, enforce_limit
 from excise.ingest.parquet import leaves, metadata
+from excise.ingest.postgres import read_spend_logs
 from excise.ingest.records import Stream, peek
 from excise.ingest.side import read_side
 from excise.ingest.stage import Staged, Transform, check_parquet, convert, joined, rewrite, write_rows
@@ -147,12 +147,6 @@ class _Opening:
         return convert(stream, reader, target, transform, self.ledger), name
 
     def _database(self, url: str, transform: Transform | None) -> Staged:
-        try:
-            from excise.ingest.postgres import read_spend_logs  # noqa: PLC0415  an extra that may be missing
-        except ImportError as error:
-            raise UsageError(
-                "reading a database needs psycopg", subject=shown(url), hint="pip install 'excise[postgres]'"
-            ) from error
         self.progress(shown(url), 0, 1)
         where = _Counter()
         items = where.through(read_spend_logs(url))
