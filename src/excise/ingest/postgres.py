@@ -41,7 +41,7 @@ _RESPONSE: Final = (
     "incomplete_details",
 )  # fmt: skip
 _PASSWORD: Final = re.compile(
-    r"(?<=://)([^/@:\s]*):[^/\s]*@|((?:password|sslpassword)\s*=\s*)('[^']*'|[^&\s]*)", re.I
+    r"(?<=://)([^/@:\s]*):[^/\s]*@|((?:password|sslpassword)\s*=\s*)('[^']*'|[^&\s]*)", re.IGNORECASE
 )
 _READ_ONLY: Final = "-c default_transaction_read_only=on"
 _PERMISSION, _NO_TABLE = "42501", "42P01"
@@ -134,7 +134,9 @@ def _query(sql: Any, table: str, columns: tuple[str, ...]) -> Any:
 
 def _object(sql: Any, source: str, keys: tuple[str, ...], more: dict[str, Any] | None = None) -> Any:
     """These keys of a JSON column as an object; what is no object comes whole, as the reader decodes JSON text too."""
-    parts = [sql.SQL("{}, {}->{}").format(sql.Literal(key), sql.SQL(source), sql.Literal(key)) for key in keys]
+    parts = [
+        sql.SQL("{}, {}->{}").format(sql.Literal(key), sql.SQL(source), sql.Literal(key)) for key in keys
+    ]
     parts += [sql.SQL("{}, {}").format(sql.Literal(key), value) for key, value in (more or {}).items()]
     return sql.SQL("case jsonb_typeof({0}) when 'object' then jsonb_build_object({1}) else {0} end").format(
         sql.SQL(source), sql.SQL(", ").join(parts)

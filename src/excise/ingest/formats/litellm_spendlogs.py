@@ -2,7 +2,7 @@
 
 JSON columns come as objects or as their text. Content is there only with `store_prompts_in_spend_logs: true`, and then
 in `proxy_server_request` (the request's body, also its headers) while `messages` is "{}"; strings longer than 2,048
-characters keep their first 35 % and last 65 %, with a mark between. `request_id` is the provider's and may repeat.
+characters keep their first 35 % and last 65 %, with a mark between. The table keeps JSON as jsonb, which loses the order of headers. `request_id` is the provider's and may repeat.
 """
 
 from __future__ import annotations
@@ -58,11 +58,18 @@ def _row(record: Record) -> Row:
             answer,
         ),
         **client_columns(headers, _user_agent(record, metadata), _peer(record, metadata, body)),
+        **({"header_order": None} if _is_jsonb_order(headers) else {}),
         **_identity(record, metadata, body),
         "provider": provider,
         "endpoint": endpoint_of(record.get("call_type")),
         "model": text(record.get("model_group")) or text(record.get("model")),
     }
+
+
+def _is_jsonb_order(headers: Iterable[str]) -> bool:
+    """Whether names stand as PostgreSQL's jsonb keeps keys (by length, then bytes): no client's order then."""
+    names = list(headers)
+    return names == sorted(names, key=lambda name: (len(name), name))
 
 
 def _peer(record: Record, metadata: Any, body: Any) -> str | None:
@@ -113,7 +120,7 @@ LITELLM_SPENDLOGS: Final = Reader(
     ),
     lacks=(
         "texts, unless store_prompts_in_spend_logs is on (and then the middle of strings over 2,048 characters); "
-        "refusal categories; network and JA4, unless the edge injects x-asn, x-country and x-ja4 request headers"
+        "refusal categories; the order of headers, in rows that were in the table; network and JA4, unless the edge injects x-asn, x-country and x-ja4 request headers"
     ),
     matches=_matches,
     convert=convert,
