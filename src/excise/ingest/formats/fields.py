@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
+
 from excise.errors import BadRow
 from excise.ingest.reader import Record, Row
 
@@ -68,7 +70,11 @@ def decoded(value: object) -> Any:
     if not isinstance(value, str) or not value or value.lstrip()[:1] not in {"{", "[", '"'}:
         return value
     try:
-        return json.loads(value)
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        return json.loads(value)  # more lenient: lone surrogates, NaN
     except (ValueError, RecursionError):
         return value
 

@@ -139,7 +139,7 @@ def _agree(one: str | None, other: str | None) -> bool:
 def _is_genai(signal: Signal) -> bool:
     """A signal of a model call: nested in one another they are the same call; spans of agents and tools are not."""
     operation = signal.attributes.get("gen_ai.operation.name")
-    if operation is not None and operation not in _MODEL_CALLS:
+    if operation is not None and operation not in tuple(_MODEL_CALLS):  # a tuple: it may be unhashable
         return False
     return signal.name.startswith("gen_ai.") or any(key.startswith("gen_ai.") for key in signal.attributes)
 
@@ -147,7 +147,9 @@ def _is_genai(signal: Signal) -> bool:
 def _is_call(call: _Call) -> bool:
     """A model call: not the span of a tool or of an agent, nor an event whose span is not there at all."""
     operation = call.attributes.get("gen_ai.operation.name")
-    return operation in _MODEL_CALLS or (operation is None and "gen_ai.request.model" in call.attributes)
+    return operation in tuple(_MODEL_CALLS) or (
+        operation is None and "gen_ai.request.model" in call.attributes
+    )
 
 
 def _finished(call: _Call) -> Row | BadRow:
