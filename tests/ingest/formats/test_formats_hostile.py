@@ -145,3 +145,18 @@ def test_deep_nesting_raises_nothing():
 def test_json_text_nested_too_deep_is_left_as_text():
     record = {**SAMPLES["litellm-1.106.2-spendlogs_rows.ndjson"][0], "proxy_server_request": "[" * 100_000}
     check(BY_ID["litellm-spendlogs"], [record])
+
+
+def test_endless_events_of_one_span_are_bounded():
+    events = [
+        {
+            "name": "gen_ai.user.message",
+            "attributes": [{"key": f"gen_ai.k{number}", "value": {"stringValue": "x"}}],
+        }
+        for number in range(30_000)
+    ]
+    attributes = [{"key": key, "value": {"stringValue": "m"}} for key in ("gen_ai.request.model", "user.id")]
+    span = {"traceId": "t", "spanId": "s", "startTimeUnixNano": "1795420000000000000", "attributes": attributes,
+            "events": events}  # fmt: skip
+    (row,) = BY_ID["otel-genai"].convert([{"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}])
+    assert row["n_messages"] == 2_000

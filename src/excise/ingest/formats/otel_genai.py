@@ -32,6 +32,8 @@ from excise.ingest.formats.otel_records import Signal, is_console_log, signals
 from excise.ingest.reader import Reader, Record, Row
 
 _WINDOW: Final = 10_000
+_MOST: Final = 2_000
+"""Attributes and messages of one call that are kept: a real call has under 100 of the first; a hostile file has no end."""
 _MODEL_CALLS: Final = {
     "chat": "chat", "text_completion": "completions", "generate_content": "chat", "embeddings": "embeddings",
 }  # fmt: skip
@@ -64,11 +66,12 @@ class _Call:
             self.ended = max(filter(None, (self.ended, end)), default=None)
             self.failed = self.failed or signal.failed
             self.span = self.span or signal.span
-        self.attributes = {**signal.attributes, **self.attributes}
+        if len(self.attributes) < _MOST:
+            self.attributes = {**signal.attributes, **self.attributes}
         self.resource = self.resource or signal.resource
         role = _ROLES.get(signal.name)
         body = mapping(signal.body) or signal.attributes
-        if role:
+        if role and len(self.asked) < _MOST:
             self.asked.append({**body, "role": role})
         elif signal.name == "gen_ai.choice" and not self.chosen and not integer(body.get("index")):
             self.chosen = body
