@@ -20,7 +20,7 @@ from excise.detect import DETECTORS, shared_wrapper
 from excise.detect.detector import Detector
 from excise.detect.groups import count_members
 from excise.detect.habits import find_habits
-from excise.detect.matching import cluster_tokens, match
+from excise.detect.matching import match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.embedded import map_ordered
 from excise.errors import InputError, TooManyBadRows
@@ -150,8 +150,9 @@ def sketch(opened: Opened, settings: Settings, threads: int, max_bad_rows: float
         accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
         events = code_events(opened.events, accounts, seed=settings.seed)
         kinds = available_kinds(whole.exchanges, accounts, events, has_accounts=opened.accounts is not None)
+        habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
         families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
-    traffic = Traffic(whole.exchanges, whole.systems, accounts, events, families, kinds)
+    traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
     return traffic, _with_duplicates(opened.rejected, len(whole.duplicates), opened.rows, max_bad_rows)
 
 
@@ -181,12 +182,11 @@ def cluster(detectors: Sequence[Detector], traffic: Traffic, settings: Settings)
     ties = find_ties(detectors, traffic, settings.detect)
     clusters = link(ties, traffic.accounts, settings.link)
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
-    habits = find_habits(traffic, repeats=int(p["repeats"]), most=int(p["most_accounts"]))
-    clusters = match(traffic, clusters, cluster_tokens(habits, clusters, share_inside=p["share_inside"]))
+    clusters = match(traffic, clusters, share_inside=p["share_inside"])
     wrapper_ties = next((t for t in ties if t.detector == shared_wrapper.DETECTOR.id), None)
     if wrapper_ties is None:
         return clusters
-    return replace(clusters, wrappers=shared_wrapper.wrappers_shared(wrapper_ties, clusters, len(traffic.accounts)))
+    return replace(clusters, wrappers=shared_wrapper.wrappers_shared(wrapper_ties, clusters, len(traffic.accounts), closest=p["closest"]))
 
 
 def weigh(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, settings: Settings) -> list[Finding]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from excise.detect import DETECTORS
+from excise.detect.habits import HabitSettings
 from excise.errors import UsageError
 from excise.judge.decide import JudgeSettings
 from excise.judge.fuse import FuseSettings
@@ -30,6 +31,7 @@ class Settings:
 
     seed: int = 0
     keep_text: bool = True
+    habits: HabitSettings = field(default_factory=HabitSettings)
     link: LinkSettings = field(default_factory=LinkSettings)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     detect: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Settings:
         return {
             "seed": hashlib.sha256(str(self.seed).encode()).hexdigest()[:16],
             "keep_text": self.keep_text,
+            "habits": dataclasses.asdict(self.habits),
             "link": dataclasses.asdict(self.link),
             "judge": dataclasses.asdict(self.judge),
             "detect": parameters,
@@ -51,7 +54,7 @@ class Settings:
 
 
 def load_settings(path: Path | None) -> Settings:
-    """Read a TOML file of `seed`, `keep_text`, `[link]`, `[judge.fuse]`, `[judge.member]` and `[detect.<id>]`.
+    """Read a TOML file of `seed`, `keep_text`, `[habits]`, `[link]`, `[judge.fuse]`, `[judge.member]` and `[detect.<id>]`.
 
     Raises UsageError for a file that cannot be read and for an unknown key (with the nearest known one).
     """
@@ -62,12 +65,13 @@ def load_settings(path: Path | None) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(str(error), subject=str(path), hint="settings are a TOML file, see docs/settings.md") from error
     where = str(path)
-    _known(given, ("seed", "keep_text", "link", "judge", "detect"), where, "")
+    _known(given, ("seed", "keep_text", "habits", "link", "judge", "detect"), where, "")
     judge = _table(given, "judge", where)
     _known(judge, ("fuse", "member"), where, "judge.")
     return Settings(
         seed=_typed(given.get("seed", 0), int, where, "seed"),
         keep_text=_typed(given.get("keep_text", True), bool, where, "keep_text"),
+        habits=_fill(HabitSettings, _table(given, "habits", where), where, "habits."),
         link=_fill(LinkSettings, _table(given, "link", where), where, "link."),
         judge=JudgeSettings(
             _fill(FuseSettings, _table(judge, "fuse", where), where, "judge.fuse."),

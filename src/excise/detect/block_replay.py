@@ -58,7 +58,7 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     target = traffic.exchanges.account[row]
     weight = np.full(len(source), np.log(max(2.0, len(traffic.accounts) / 2.0)))
     a, b, total = sum_pairs(np.minimum(source, target), np.maximum(source, target), weight)
-    return Ties(DETECTOR.id, DETECTOR.layer, a, b, np.minimum(total, p["most_nats"]), alone=True)
+    return Ties(DETECTOR.id, DETECTOR.layer, a, b, np.minimum(total, p["most_nats"]), alone=True, binds=True)
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:

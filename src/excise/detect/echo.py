@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
-from excise.detect.groups import tied_members
 from excise.detect.pairs import sum_pairs
 from excise.model.clusters import Clusters, Ties
 from excise.model.tables import I32, I64, U64, Traffic
@@ -19,7 +18,7 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     target = traffic.exchanges.account[row]
     weight = np.full(len(source), np.log(max(2.0, len(traffic.accounts) / 2.0)) / 2.0)
     a, b, total = sum_pairs(np.minimum(source, target), np.maximum(source, target), weight)
-    return Ties(DETECTOR.id, DETECTOR.layer, a, b, total, alone=False)
+    return Ties(DETECTOR.id, DETECTOR.layer, a, b, total, alone=False, binds=True)
 
 
 def _echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I64]:
@@ -58,9 +57,13 @@ def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I
     return run[start][single], who[start][single], when[start][single]
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  ties carry the parameters
-    """Mark members that send back another member's answer, or whose answer comes back from one."""
-    return Marks(tied_members(clusters, DETECTOR.id), np.ones(len(clusters.label), np.bool_))
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
+    """Mark members that send back several answers of other members, or get several of theirs sent back."""
+    source, row = _echoes(traffic, runs=int(p["runs"]))
+    target = traffic.exchanges.account[row]
+    inside = (clusters.label[source] == clusters.label[target]) & (clusters.label[source] >= 0)
+    times = np.bincount(np.concatenate([source[inside], target[inside]]), minlength=len(clusters.label))
+    return Marks(times >= p["least_exchanges"], np.ones(len(clusters.label), np.bool_))
 
 
 DETECTOR: Final = Detector(
@@ -72,6 +75,7 @@ DETECTOR: Final = Detector(
     needs=frozenset({"echo"}),
     parameters={
         "runs": Parameter(2, "sampled 10-word runs", "one run may be a stock phrase; a sample of 1 in 16 leaves two from about 40 words"),
+        "least_exchanges": Parameter(3, "exchanges", "who grades or discusses answers meets one of another's by chance"),
         **SHARE_PARAMETERS,
     },
     statement="{share} of the members send back answers that we gave to other members, or have theirs sent back; in other groups {baseline} do.",

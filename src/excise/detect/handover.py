@@ -16,7 +16,8 @@ from excise.model.tables import Traffic
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts that carry exchanges of one session, or of one device."""
     e = traffic.exchanges
-    a, b, weight = tie_by_key(np.concatenate([e.session, e.device]), np.concatenate([e.account, e.account]), len(traffic.accounts), most=int(p["most_accounts"]))
+    device = np.where(e.relay == 1, np.uint64(0), e.device)  # a constant of the software is nobody's device
+    a, b, weight = tie_by_key(np.concatenate([e.session, device]), np.concatenate([e.account, e.account]), len(traffic.accounts), most=int(p["most_accounts"]))
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=True)
 
 

@@ -2,71 +2,95 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any, Final
 
 import numba
 import numpy as np
 
-from excise.detect.habits import Habits, hash_index
+from excise.detect.pivot import HOUR
+from excise.detect.habits import find_key, hash_index, pack_key
 from excise.model.clusters import Clusters
-from excise.model.tables import I32, I64, U64, Traffic
+from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
+
+_CLUSTER: Final = np.uint64(0xFFFFFF)
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterTokens:
-    """Sorted (token, cluster) keys, packed like habits: the tokens of each cluster's wrapper."""
+def match(traffic: Traffic, clusters: Clusters, *, share_inside: float, share_of_cluster: float = 0.3) -> Clusters:
+    """Return the clusters with `matched` and `wrapper` filled from both prompts of each exchange.
 
-    key: U64
+    A cluster's tokens are those that two and more members repeat, where members are at least `share_inside` of the token's
+    users or the token is repeated by at least `share_of_cluster` of the members.
+    """
+    tokens = _cluster_tokens(traffic.habits, clusters, share_inside, share_of_cluster)
+    e, s = traffic.exchanges, traffic.systems
+    matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
+    user = (e.shingles.offsets, e.shingles.values, e.marks.offsets, e.marks.values)
+    prompt = (s.shingles.offsets, s.shingles.values, s.marks.offsets, s.marks.values)
+    label = clusters.label[e.account].astype(np.int64)
+    _count(tokens, hash_index(tokens), label, e.system.astype(np.int64), user, prompt, matched, wrapper)
+    filled = replace(clusters, matched=matched, wrapper=wrapper)
+    return replace(filled, items=public_items(traffic, filled))
 
 
-def cluster_tokens(habits: Habits, clusters: Clusters, *, share_inside: float) -> ClusterTokens:
-    """Return tokens that two and more members repeat, where members are at least `share_inside` of the token's users, or most members."""
-    label = clusters.label[habits.account()]
+def public_items(traffic: Traffic, clusters: Clusters) -> F64:
+    """Share of each cluster's wrapped exchanges whose text another member sends too, more than a day apart."""
+    e = traffic.exchanges
+    rows = clusters.wrapped_rows(e)
+    label = clusters.label[e.account[rows]]
+    order = np.lexsort((e.doc[rows], label))
+    rows, label = rows[order], label[order]
+    doc, who, when = e.doc[rows], e.account[rows], e.at[rows]
+    start = np.flatnonzero(np.append(True, (doc[1:] != doc[:-1]) | (label[1:] != label[:-1]))) if len(rows) else rows
+    if not len(start):
+        return np.zeros(len(clusters))
+    size = np.diff(np.append(start, len(rows)))
+    several = np.minimum.reduceat(who, start) != np.maximum.reduceat(who, start)
+    apart = np.maximum.reduceat(when, start) - np.minimum.reduceat(when, start) > 24 * HOUR
+    again = np.bincount(label[start], weights=size * (several & apart), minlength=len(clusters))
+    return again / np.maximum(np.bincount(label, minlength=len(clusters)), 1)
+
+
+def _cluster_tokens(habits: Habits, clusters: Clusters, share_inside: float, share_of_cluster: float) -> U64:
+    """Return packed (token, cluster) keys."""
+    label = clusters.label[habits.account]
     kept = label >= 0
-    key = habits.token()[kept] << np.uint64(24) | label[kept].astype(np.uint64)
+    key = habits.token[kept] << np.uint64(24) | label[kept].astype(np.uint64)
     order = np.argsort(key, kind="stable")
     spread = habits.spread[kept][order]
     key, first, count = np.unique(key[order], return_index=True, return_counts=True)
-    size = clusters.sizes()[(key & np.uint64(0xFFFFFF)).astype(np.int64)]
-    mine = (count >= 2) & ((count >= share_inside * spread[first]) | (count >= 0.3 * size))  # noqa: PLR2004
-    return ClusterTokens(key[mine])
-
-
-def match(traffic: Traffic, clusters: Clusters, tokens: ClusterTokens) -> Clusters:
-    """Return the clusters with `matched` and `wrapper` filled from both prompts of each exchange."""
-    e, s = traffic.exchanges, traffic.systems
-    matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
-    _count(
-        tokens.key, hash_index(tokens.key), clusters.label[e.account].astype(np.int64), e.system.astype(np.int64),
-        e.shingles.offsets, e.shingles.values, s.shingles.offsets, s.shingles.values, matched, wrapper,
-    )  # fmt: skip
-    return replace(clusters, matched=matched, wrapper=wrapper)
+    size = clusters.sizes()[(key & _CLUSTER).astype(np.int64)]
+    mine = (count >= 2) & ((count >= share_inside * spread[first]) | (count >= share_of_cluster * size))  # noqa: PLR2004
+    return np.asarray(key[mine], np.uint64)
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(
-    key: U64, table: I64, label: I64, system: I64, user_start: I64, user: U64, system_start: I64, prompt: U64, out: I32, wrapper: U64
-) -> None:
-    mask = np.uint64(len(table) - 1)
+def _count(key: U64, table: I64, label: I64, system: I64, user: Any, prompt: Any, matched: I32, wrapper: U64) -> None:
     for row in range(len(label)):
         if label[row] < 0:
             continue
-        n = 0
-        for part in range(2):
-            if part == 0:
-                lo, hi = user_start[row], user_start[row + 1]
-            elif system[row] >= 0:
-                lo, hi = system_start[system[row]], system_start[system[row] + 1]
-            else:
-                lo, hi = 0, 0
-            for i in range(lo, hi):
-                token = (user[i] if part == 0 else prompt[i]) * np.uint64(0x9E3779B97F4A7C15)
-                wanted = token >> np.uint64(24) << np.uint64(24) | np.uint64(label[row])
-                slot = (wanted * np.uint64(0xD6E8FEB86659FD93)) >> np.uint64(20) & mask
-                while table[slot] >= 0:
-                    if key[table[slot]] == wanted:
-                        n += 1
-                        wrapper[row] += (wanted ^ (wanted >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
-                        break
-                    slot = (slot + np.uint64(1)) & mask
-        out[row] = n
+        low = np.uint64(label[row])
+        n, mark = _match_list(key, table, user[0], user[1], row, low)
+        matched[row] += n
+        wrapper[row] += mark
+        n, mark = _match_list(key, table, user[2], user[3], row, low)
+        matched[row] += n
+        wrapper[row] += mark
+        if system[row] >= 0:
+            n, mark = _match_list(key, table, prompt[0], prompt[1], system[row], low)
+            matched[row] += n
+            wrapper[row] += mark
+            n, mark = _match_list(key, table, prompt[2], prompt[3], system[row], low)
+            matched[row] += n
+            wrapper[row] += mark
+
+
+@numba.njit(cache=True, nogil=True)
+def _match_list(key: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64) -> tuple[int, np.uint64]:
+    n, mark = 0, np.uint64(0)
+    for i in range(offsets[row], offsets[row + 1]):
+        wanted = pack_key(values[i], low)
+        if find_key(key, table, wanted) >= 0:
+            n += 1
+            mark += (wanted ^ (wanted >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    return n, mark

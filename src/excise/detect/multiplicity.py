@@ -18,7 +18,7 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     first, second = _coincidences(traffic, p)
     x, y = traffic.exchanges.account[first], traffic.exchanges.account[second]
     weight = np.full(len(x), np.log(max(2.0, len(traffic.accounts) / 2.0)))
-    return Ties(DETECTOR.id, DETECTOR.layer, *sum_pairs(np.minimum(x, y), np.maximum(x, y), weight), alone=False)
+    return Ties(DETECTOR.id, DETECTOR.layer, *sum_pairs(np.minimum(x, y), np.maximum(x, y), weight), alone=False, binds=True)
 
 
 def _coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:

@@ -1,4 +1,4 @@
-"""Members move to a new model within a day of its release, far more often than others who could have."""
+"""Members move to a new model within two days of its release, far more often than others who could have."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ DETECTOR: Final = Detector(
     source="threat.md T20 and 5.8; methods.md 5.7 (difference in differences against matched benign)",
     needs=frozenset({"releases"}),
     parameters={
-        "within_hours": Parameter(24, "hours", "threat.md T20: under 24 h at the disclosed campaign"),
+        "within_hours": Parameter(48, "hours", "threat.md T20: under 24 h at the disclosed campaign; 48 h leaves an account time to be used (bench/sweep.py)"),
         **SHARE_PARAMETERS,
         "floor": Parameter(0.02, "share of members", "early adopters exist in every deployment"),
         "least_share": Parameter(0.1, "share of members", "threat.md L4-L6: part of a pool pivots at once, the rest staggers"),
     },
-    statement="{share} of the members that were active around a model release used the new model within a day; in other groups {baseline} did.",
+    statement="{share} of the members that were active around a model release used the new model within two days; in other groups {baseline} did.",
     marks=mark,
 )

@@ -9,30 +9,28 @@ import numba
 import numpy as np
 
 from excise.detect.detector import Detector, Parameter, Settings
-from excise.detect.habits import Habits, find_habits
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
-from excise.model.tables import F64, I32, I64, U64, Traffic
-from excise.stats.tails import log_odds_of
+from excise.model.tables import F64, I32, U64, Habits, Traffic
+from excise.stats.tails import log_odds_of, rank_p
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it)."""
-    habits = find_habits(traffic, repeats=int(p["repeats"]), most=int(p["most_accounts"]))
-    a, b, weight = _wrapper_pairs(habits, len(traffic.accounts))
+    a, b, weight = _wrapper_pairs(traffic.habits, len(traffic.accounts))
     kept = weight >= p["least_nats"]
     return Ties(DETECTOR.id, DETECTOR.layer, a[kept], b[kept], weight[kept], alone=True)
 
 
 def _wrapper_pairs(habits: Habits, population: int) -> tuple[I32, I32, F64]:
     rarity = np.log(population / habits.spread)
-    a, b, weight = _accumulate(habits.token(), habits.account(), habits.weight, rarity)
+    a, b, weight = _accumulate(habits.token, habits.account, habits.weight, rarity)
     order = np.lexsort((b, a))
     return a[order], b[order], weight[order]
 
 
 @numba.njit(cache=True, nogil=True)
-def _accumulate(token: U64, account: I64, weight: F64, rarity: F64) -> tuple[I32, I32, F64]:
+def _accumulate(token: U64, account: I32, weight: F64, rarity: F64) -> tuple[I32, I32, F64]:
     """Add, over the tokens that both repeat, the smaller share of a wrapper times its rarity; a growing hash table of pairs."""
     size, used = 1 << 16, 0
     key, value = np.zeros(size, np.uint64), np.zeros(size)
@@ -80,36 +78,40 @@ def _double(key: U64, value: F64) -> tuple[U64, F64]:
     return larger, values
 
 
-def wrappers_shared(ties: Ties, clusters: Clusters, population: int) -> F64:
-    """Return, for each account, how many wrappers it shares with the members of its cluster on average (0: none, or no cluster).
+def wrappers_shared(ties: Ties, clusters: Clusters, population: int, *, closest: float) -> F64:
+    """Return, for each account, how many wrappers it shares with the members closest to it (0: none, or no cluster).
 
-    One wrapper of a cluster of n accounts is worth ln(population / n); published templates give 1, private sets more.
+    The mean of its strongest ties, to the `closest` share of the members (three at least), in units of what one wrapper of a
+    cluster of n accounts is worth, ln(population / n): a published template gives about 1, a private set of them more.
     """
     label = clusters.label
     inside = (label[ties.a] == label[ties.b]) & (label[ties.a] >= 0)
-    a, b, weight = ties.a[inside], ties.b[inside], ties.weight[inside]
-    total = np.bincount(np.concatenate([a, b]), weights=np.concatenate([weight, weight]), minlength=len(label))
+    account = np.concatenate([ties.a[inside], ties.b[inside]])
+    weight = np.concatenate([ties.weight[inside]] * 2)
+    order = np.lexsort((-weight, account))
+    account, weight = account[order], weight[order]
     size = np.append(clusters.sizes(), 0)[label]
-    return np.where(label >= 0, total / np.maximum(size - 1, 1) / np.log(population / np.maximum(size, 2)), 0.0)
+    nearest = np.minimum(np.maximum(np.ceil(closest * size), 3), np.maximum(size - 1, 1)).astype(np.int64)
+    rank = np.arange(len(account)) - np.searchsorted(account, account)
+    near = rank < nearest[account]
+    total = np.bincount(account[near], weights=weight[near], minlength=len(label))
+    return np.where(label >= 0, total / nearest / np.log(population / np.maximum(size, 2)), 0.0)
 
 
-def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
-    """Compare a cluster's usual tie with those of this deployment's clusters: how many wrappers two members share."""
-    edges = clusters.edges
-    of_edge = clusters.label[edges.a]
-    mine = edges.has(DETECTOR.id)
-    strength = np.array([float(np.median(edges.weight[mine & (of_edge == k)])) if (mine & (of_edge == k)).any() else 0.0 for k in range(len(clusters))])
-    rarity = np.log(len(traffic.accounts) / np.maximum(clusters.sizes(), 2))
-    wrappers = strength / np.maximum(rarity, 1.0)
-    null = np.sort(wrappers[wrappers > 0])
-    out: list[Evidence | None] = []
-    for k in range(len(clusters)):
-        if wrappers[k] <= 0.0:
-            out.append(None)
-            continue
-        rank = (1 + int((null >= wrappers[k]).sum())) / (1 + len(null))
-        out.append(_evidence(wrappers[k], float(np.median(null)), min(log_odds_of(rank), p["most_log_odds"])))
-    return out
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:  # noqa: ARG001  in the clusters
+    """Compare how many wrappers a typical member shares with this deployment's other groups of three and more.
+
+    Groups whose texts are a public set of items are left out of the comparison: each item is a wrapper of its own there.
+    """
+    wrappers = np.array([float(np.median(clusters.wrappers[clusters.of(k)])) for k in range(len(clusters))])
+    compared = (wrappers > 0) & (clusters.sizes() >= p["peer_size"]) & (clusters.items < p["public_items"])
+    null = wrappers[compared].tolist()
+    return [_compare(float(wrappers[k]), null, p) if wrappers[k] > 0 and null else None for k in range(len(clusters))]
+
+
+def _compare(wrappers: float, null: Sequence[float], p: Settings) -> Evidence | None:
+    log_odds = min(log_odds_of(rank_p(wrappers, list(null))), p["most_log_odds"])
+    return _evidence(wrappers, float(np.median(null)), log_odds) if log_odds > 0 else None
 
 
 def _evidence(wrappers: float, baseline: float, log_odds: float) -> Evidence:
@@ -128,9 +130,10 @@ DETECTOR: Final = Detector(
     source="threat.md T1, T3; methods.md 4 (repetition and degree cap), 5.10 (format contract)",
     needs=frozenset({"content"}),
     parameters={
-        "repeats": Parameter(3, "texts", "methods.md 4: repetition of 3 kept all campaigns and cut edges by 40"),
-        "most_accounts": Parameter(200, "accounts", "methods.md 4: token degree cap of 200 to 300"),
         "most_log_odds": Parameter(4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"),
+        "closest": Parameter(0.25, "share of members", "a campaign may be part of its group: the closest quarter tells"),
+        "peer_size": Parameter(3, "accounts", "pairs share much by chance: there are many"),
+        "public_items": Parameter(0.1, "share of exchanges", "from there on a group runs a public set of items"),
         "share_inside": Parameter(0.3, "share of users", "a token that mostly strangers use is no campaign's; swept in bench/sweep.py"),
         "least_nats": Parameter(3.0, "nats", "below, pairs only fill memory; swept in bench/sweep.py"),
     },

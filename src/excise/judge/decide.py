@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from excise.judge.facts import gather_facts
-from excise.judge.fuse import FuseSettings
+from excise.judge.fuse import FuseSettings, size_prior
 from excise.judge.members import MemberSettings, Signal, belong
 from excise.judge.verdict import Judgement, judge
 from excise.model.clusters import Clusters
@@ -54,12 +54,13 @@ class Findings:
 def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: JudgeSettings) -> list[Finding]:
     """Return one finding a cluster. Near-linear in the exchanges of the clusters."""
     facts = gather_facts(traffic, clusters)
+    priors = size_prior(clusters.sizes().tolist(), settings.fuse)
     telling = _telling_rows(traffic, clusters, found)
     wrapped = np.bincount(traffic.exchanges.account[telling], minlength=len(traffic.accounts)) > 0
     start = np.searchsorted(_labels(traffic, clusters, telling), np.arange(len(clusters) + 1))
     out = []
     for k in range(len(clusters)):
-        judgement = judge(found.evidence[k], found.relays, facts[k], traffic.available, settings.fuse)
+        judgement = judge(found.evidence[k], found.relays, facts[k], traffic.available, priors[k], settings.fuse)
         shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
         members = clusters.of(k)
         belonging, own = _membership(members, shown, clusters, found.signals, settings.member)

@@ -56,10 +56,10 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     users = _distinct_per_account(traffic.exchanges.account, traffic.exchanges.end_user, len(traffic.accounts))
     system = (traffic.exchanges.system.astype(np.int64) + 1).astype(np.uint64)
     prompts = _distinct_per_account(traffic.exchanges.account, system, len(traffic.accounts))
-    return [_facts(traffic, clusters.of(k), rows[start[k] : start[k + 1]], users, prompts) for k in range(len(clusters))]
+    return [_facts(traffic, clusters.of(k), rows[start[k] : start[k + 1]], users, prompts, float(clusters.items[k])) for k in range(len(clusters))]
 
 
-def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64) -> Facts:
+def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, items: float) -> Facts:
     e, a = traffic.exchanges, traffic.accounts
     owner, org = a.owner[members], a.org[members]
     declared = a.declared[members]
@@ -73,7 +73,7 @@ def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64) 
         one_system=largest_group(e.system[rows] + 1) / max(1, len(rows)),
         single=_share(e.messages[rows] <= 1),
         refused=_share(e.refused[rows] == 1),
-        items=_items(e.doc[rows], e.account[rows], at),
+        items=items,
         owner=max(largest_group(owner), largest_group(org)) / max(1, int(((owner != 0) | (org != 0)).sum())),
         owner_known=int(((owner != 0) | (org != 0)).sum()),
         mail=largest_group(a.mail[members]) / max(1, int((a.mail[members] != 0).sum())),
@@ -97,19 +97,6 @@ def largest_group(values: np.ndarray) -> int:
     """Return how many have the most common value; 0 stands for unknown and does not count."""
     values = values[values != 0]
     return int(np.unique(values, return_counts=True)[1].max()) if len(values) else 0
-
-
-def _items(doc: U64, account: I32, at: I64) -> float:
-    """Share of exchanges whose text another account of the cluster sends too, more than a day apart."""
-    if not len(doc):
-        return 0.0
-    order = np.argsort(doc, kind="stable")
-    start = np.flatnonzero(np.append(True, doc[order][1:] != doc[order][:-1]))
-    size = np.diff(np.append(start, len(doc)))
-    who, when = account[order], at[order]
-    several = np.minimum.reduceat(who, start) != np.maximum.reduceat(who, start)
-    apart = np.maximum.reduceat(when, start) - np.minimum.reduceat(when, start) > 24 * HOUR
-    return float(size[several & apart].sum() / len(doc))
 
 
 def _distinct_per_account(account: I32, value: U64, accounts: int) -> I64:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from excise.model.findings import Evidence, Layer
 
@@ -12,18 +15,21 @@ from excise.model.findings import Evidence, Layer
 class FuseSettings:
     """Numbers that turn evidence into a judgement.
 
-    prior: log-odds that a cluster is a campaign before looking (-5: one in 150; the disclosed campaigns are about 1 % of
-        accounts, threat.md section 6). second: what a further piece of one layer counts, 0 to 1 (pieces of a layer are
+    prior: log-odds that the smallest clusters are a campaign, before looking (-6: one in 400; of all clusters about one in
+        60 held a campaign in the worlds that this was chosen on). largest: accounts of the largest campaign that is expected
+        (the scale on which the prior of a cluster's size rests; threat.md section 2: 273 to 25,000). second: what a further piece of one layer counts, 0 to 1 (pieces of a layer are
         dependent; 0.3 is a design effect of about 3). layer_most: most that one layer counts, in nats.
     layer_least: what a layer must show to count as one of the two that are needed (nats; a Bayes factor of 4.5).
-    accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
+    relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
         customers of its own to speak of.
     """
 
-    prior: float = -5.0
+    prior: float = -6.0
+    largest: float = 1000.0
     second: float = 0.3
     layer_most: float = 5.0
     layer_least: float = 1.5
+    relay_prior: float = -1.0
     accuse: float = 0.9
     uniform: float = 0.5
 
@@ -41,8 +47,24 @@ class Fused:
         return sum(value >= least for value in self.layers.values())
 
 
-def fuse(evidence: Iterable[Evidence], settings: FuseSettings) -> Fused:
-    """Add evidence over the layers. In a layer the strongest piece counts whole, others `second`, all at most `layer_most`."""
+def size_prior(sizes: Sequence[int], settings: FuseSettings) -> list[float]:
+    """Return the prior log-odds of each cluster, given its size: benign groups are mostly small, campaigns are not.
+
+    The prior of the smallest, plus ln(share of campaigns this large / share of this deployment's clusters this large); sizes
+    of campaigns are taken as log-uniform from 2 to `largest`.
+    """
+    every = np.sort(np.asarray(sizes, float))
+    span = math.log(settings.largest / 2)
+    out = []
+    for n in sizes:
+        here = (len(every) - np.searchsorted(every, n)) / len(every)
+        campaigns = max(0.05, 1.0 - math.log(max(n, 2) / 2) / span)
+        out.append(settings.prior + max(0.0, math.log(campaigns / max(here, 1.0 / len(every)))))
+    return out
+
+
+def fuse(evidence: Iterable[Evidence], prior: float, settings: FuseSettings) -> Fused:
+    """Add evidence over the layers to the prior log-odds. In a layer the strongest piece counts whole, others `second`, all at most `layer_most`."""
     by_layer: dict[Layer, list[Evidence]] = {}
     for piece in sorted(evidence, key=lambda e: (-e.log_odds, e.detector)):
         by_layer.setdefault(piece.layer, []).append(piece)
@@ -54,4 +76,4 @@ def fuse(evidence: Iterable[Evidence], settings: FuseSettings) -> Fused:
         scale = min(1.0, most / sum(values)) if sum(values) > 0 else 1.0
         counted += [replace(p, log_odds=v * scale) for p, v in zip(pieces, values, strict=True)]
         layers[layer] = sum(values) * scale
-    return Fused(tuple(counted), settings.prior + sum(layers.values()), layers)
+    return Fused(tuple(counted), prior + sum(layers.values()), layers)

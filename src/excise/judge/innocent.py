@@ -31,6 +31,10 @@ class Case:
         """Return whether one of these detectors found at least this much (nats, before the discount)."""
         return any(e.detector in detectors and e.log_odds >= least for e in self.fused.evidence)
 
+    def share(self, detector: str) -> float:
+        """Return the value that this detector found, 0 where it found nothing."""
+        return max((e.value for e in self.fused.evidence if e.detector == detector), default=0.0)
+
 
 def one_owner(case: Case) -> tuple[InnocentVerdict, str]:
     """One legal owner with many keys, a CI fleet among them."""
@@ -55,7 +59,8 @@ def declared(case: Case) -> tuple[InnocentVerdict, str]:
 def public_items(case: Case) -> tuple[InnocentVerdict, str]:
     """An evaluation harness: strangers run the same public item set, each at a time of its own."""
     f = case.facts
-    if f.items >= SOME and not case.shows("multiplicity", "block-replay", "echo"):
+    in_step = case.share("multiplicity") >= 0.5  # noqa: PLR2004  a queue samples most members; a public set meets by chance
+    if f.items >= SOME and not in_step and not case.shows("block-replay"):
         return "likely", f"{f.items:.0%} of the wrapped requests are texts that other members send too, days apart: a public set of items."
     if f.items >= SOME / 3:
         return "possible", f"{f.items:.0%} of the wrapped requests are texts that other members send too, days apart."

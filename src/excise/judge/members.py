@@ -36,9 +36,9 @@ class MemberSettings:
     rounds: int = 30
     discount: float = 0.7
     start: float = 0.8
-    least: float = 0.5
+    least: float = 0.9
     wrapper_nats: float = 1.5
-    several_wrappers: float = 1.5
+    several_wrappers: float = 2.0
 
 
 def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: MemberSettings) -> F64:

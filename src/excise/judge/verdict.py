@@ -34,7 +34,7 @@ class Judgement:
         return replace(self, verdict="undetermined")
 
 
-def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, available: frozenset[str], settings: FuseSettings) -> Judgement:
+def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, available: frozenset[str], prior: float, settings: FuseSettings) -> Judgement:
     """Weigh the evidence, test the innocent explanations, and say what may be said.
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
@@ -42,24 +42,20 @@ def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, av
     beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts.
     """
     uniform = facts.wrapped_share >= settings.uniform
-    harvest = fuse([e for e in evidence if uniform or e.detector not in relays], settings)
-    relay = fuse([e for e in evidence if e.detector in relays], settings)
+    harvest = fuse([e for e in evidence if uniform or e.detector not in relays], prior, settings)
+    relay = fuse([e for e in evidence if e.detector in relays], settings.relay_prior, settings)
     innocent = explain_away(Case(facts, harvest, available))
     likely = any(i.verdict == "likely" for i in innocent)
     enough = harvest.independent(settings.layer_least) >= 2 or harvest.layers.get("deterministic", 0.0) >= settings.layer_least  # noqa: PLR2004
     confidence = round(sigmoid(harvest.log_odds), 4)
     if facts.wrapped and enough and not likely and confidence >= settings.accuse:
         return Judgement("distillation", min(confidence, 0.99), harvest, relay, innocent)
-    relaying = round(min(sigmoid(relay.log_odds + _PRIOR_OF_RELAYS), 0.99), 4)
+    relaying = round(min(sigmoid(relay.log_odds), 0.99), 4)
     if relaying >= settings.accuse and not _owned(innocent):
         return Judgement("relay", relaying, harvest, relay, innocent)
     if facts.wrapped and (likely or not enough):
         return Judgement("shared-client", confidence, harvest, relay, innocent)
     return Judgement("undetermined", confidence, harvest, relay, innocent)
-
-
-_PRIOR_OF_RELAYS = 4.0
-"""Added to the prior of campaigns: a cluster joined by conversations that change accounts is more often a relay than not."""
 
 
 def _owned(innocent: Sequence[Innocent]) -> bool:

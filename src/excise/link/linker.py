@@ -22,6 +22,7 @@ class LinkSettings:
     """`edge_nats`: least rarity of a kept pair (nats). `exponent`, `resolution`: of the communities (swept in bench/sweep.py).
 
     `split_modularity`: structure above which a community is cut. `tie_nats`: most that one detector's tie of a pair counts.
+    `bound_share`: share of the smaller cluster that must be bound to a larger one to be merged with it.
     """
 
     edge_nats: float = 8.0
@@ -29,15 +30,47 @@ class LinkSettings:
     resolution: float = 1.0
     split_modularity: float = 0.3
     tie_nats: float = 12.0
+    bound_share: float = 0.5
 
 
 def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Clusters:
-    """Return the clusters of two and more accounts; `matched` and `wrappers` are not filled yet. Near-linear in the ties."""
+    """Return the clusters of two and more accounts; what concerns wrappers is not filled yet. Near-linear in the ties."""
     edges = keep_significant(join_ties(ties, most=settings.tie_nats), ties, accounts, settings)
     weight = np.power(edges.weight, settings.exponent)
     a, b = edges.a.astype(np.int64), edges.b.astype(np.int64)
     label = find_communities(len(accounts), a, b, weight, resolution=settings.resolution)
-    return gather(split_loose(label, a, b, weight, least_modularity=settings.split_modularity), edges)
+    label = split_loose(label, a, b, weight, least_modularity=settings.split_modularity)
+    return gather(merge_bound(label, ties, accounts, least_share=settings.bound_share), edges)
+
+
+def merge_bound(label: I64, ties: Sequence[Ties], accounts: Accounts, *, least_share: float) -> I64:
+    """Merge clusters when most accounts of the smaller one are bound to the other: one queue served by several wrappers.
+
+    Merging goes on with the merged clusters until nothing changes; each round is linear in the binding ties.
+    """
+    a = np.concatenate([t.a for t in ties if t.binds] or [np.zeros(0, np.int32)])
+    b = np.concatenate([t.b for t in ties if t.binds] or [np.zeros(0, np.int32)])
+    foreign = ~accounts.one_owner(a, b)
+    a, b = a[foreign], b[foreign]
+    while True:
+        pair, bound = _bound_members(label, a, b)
+        size = np.bincount(label)
+        x, y = pair[:, 0], pair[:, 1]
+        both = (size[x] >= 2) & (size[y] >= 2) & (size[x] <= size[y])  # noqa: PLR2004  one account is no cluster
+        join = np.flatnonzero(both & (bound >= least_share * size[x]) & (bound >= 2))  # noqa: PLR2004
+        if not len(join):
+            return label
+        best = join[np.lexsort((y[join], x[join], -bound[join] / size[x[join]]))[0]]
+        label = np.where(label == x[best], y[best], label)
+
+
+def _bound_members(label: I64, a: I32, b: I32) -> tuple[I64, I64]:
+    """Return ordered pairs of clusters (x, y) and how many accounts of x are bound to some account of y."""
+    source, target = np.concatenate([a, b]), np.concatenate([b, a])
+    cross = label[source] != label[target]
+    rows = np.unique(np.stack([label[source[cross]], label[target[cross]], source[cross].astype(np.int64)], axis=1), axis=0)
+    pair, count = np.unique(rows[:, :2], axis=0, return_counts=True)
+    return pair, count
 
 
 def split_loose(label: I64, a: I64, b: I64, weight: F64, *, least_modularity: float) -> I64:
@@ -118,4 +151,4 @@ def gather(label: I64, edges: Edges) -> Clusters:
     count = int(mine.max(initial=-1)) + 1
     starts = np.searchsorted(mine[members], np.arange(count + 1)).astype(np.int64)
     inside = (mine[edges.a] == mine[edges.b]) & (mine[edges.a] >= 0)
-    return Clusters(mine, members, starts, select(edges, inside), np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(len(mine)))
+    return Clusters(mine, members, starts, select(edges, inside), np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(len(mine)), np.zeros(count))

@@ -16,7 +16,8 @@ class Ties:
     """Pairs of accounts (codes, a < b, each pair once) that one detector finds related, and how rare that is.
 
     `weight` is in nats: about the log of how many times rarer the coincidence is among strangers of this deployment.
-    `alone`: whether such a tie may join two accounts without another kind of tie beside it.
+    `alone`: whether such a tie may join two accounts without another kind of tie beside it. `binds`: whether ties of most
+    members join two clusters into one: they say that one queue or one hand moves both.
     """
 
     detector: str
@@ -25,6 +26,7 @@ class Ties:
     b: I32
     weight: F64
     alone: bool
+    binds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Clusters:
 
     `edges` are those inside clusters. `matched`: for each exchange, the tokens of its account's cluster that it holds;
     `wrapper`: a hash of which ones, equal for exchanges with the very same wrapper.
-    `wrappers`: for each account, how many rare private wrappers it shares with the typical other member (0 and above).
+    `wrappers`: for each account, how many rare private wrappers it shares with the members closest to it (0 and above).
+    `items`: for each cluster, the share of wrapped exchanges whose text another member sends too, more than a day apart.
     """
 
     label: I32
@@ -64,6 +67,7 @@ class Clusters:
     matched: I32
     wrapper: U64
     wrappers: F64
+    items: F64
 
     def __len__(self) -> int:
         """Return the number of clusters."""

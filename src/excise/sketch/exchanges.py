@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from excise.model.tables import I32, I64, U8, U64, Exchanges, Ragged, Systems
+from excise.model.ragged import Ragged, gather
+from excise.model.tables import I32, I64, U8, U64, Exchanges, Systems
 from excise.sketch.kernel import CueTable, hash_strings, sketch_text
 from excise.sketch.lexicon import Lexicon
 from excise.sketch.network import hash_networks
 from excise.sketch.signatures import relay_signatures
 
 COLUMNS: Final = (
-    "exchange_id", "started_at", "account_id", "org_id", "key_id", "end_user_id", "session_id", "client_ip", "asn", "user_agent",
-    "sdk_name", "sdk_version", "os", "runtime", "ja4", "header_order", "device_id", "model", "temperature", "top_p",
-    "max_tokens", "n", "reasoning_effort", "system_text", "user_text", "tools_json", "n_messages", "output_text",
-    "stop_reason", "refusal_category", "replayed_blocks", "emitted_blocks", "tokens_in", "tokens_cache_read",
-    "tokens_out", "http_status",
+    "exchange_id", "started_at", "account_id", "end_user_id", "session_id", "client_ip", "user_agent", "sdk_name",
+    "sdk_version", "os", "runtime", "ja4", "header_order", "device_id", "model", "temperature", "top_p", "max_tokens", "n",
+    "reasoning_effort", "system_text", "user_text", "n_messages", "output_text", "stop_reason", "refusal_category",
+    "replayed_blocks", "emitted_blocks",
 )  # fmt: skip
 CLIENT: Final = ("user_agent", "sdk_name", "sdk_version", "os", "runtime", "ja4", "header_order")
 SAMPLING: Final = ("temperature", "top_p", "max_tokens", "n", "reasoning_effort")
@@ -62,27 +62,16 @@ def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueT
         "at": _integers(c["started_at"], np.int64),
         "session": hashed["session_id"],
         "end_user": hashed["end_user_id"],
-        "key": hashed["key_id"],
-        "org": hashed["org_id"],
-        "ip": hashed["client_ip"],
         "net": hash_networks(c["client_ip"], seed=seed),
-        "asn": _integers(c["asn"], np.int64),
         "client": combine([hashed[name] for name in CLIENT]),
         "device": hashed["device_id"],
         "sampling": combine([_numbers(c[name], hashed.get(name)) for name in SAMPLING]),
         "model": hashed["model"],
-        "tools": hashed["tools_json"],
         "tokens": user.tokens,
         "doc": user.doc,
-        "head": user.head,
-        "tail": user.tail,
         "cues": user.cues,
         "messages": _integers(c["n_messages"], np.int32),
-        "tokens_in": _integers(c["tokens_in"], np.int32),
-        "tokens_cached": _integers(c["tokens_cache_read"], np.int32),
-        "tokens_out": _integers(c["tokens_out"], np.int32),
         "refused": _refused(c),
-        "failed": _failed(c),
         "relay": relay_signatures(c["device_id"]),
     }
     lists = {
@@ -98,8 +87,7 @@ def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueT
 
 
 _HASHED: Final = (
-    "exchange_id", "account_id", "org_id", "key_id", "end_user_id", "session_id", "client_ip", "device_id", "model",
-    "tools_json", "system_text", "reasoning_effort", *CLIENT,
+    "exchange_id", "account_id", "end_user_id", "session_id", "device_id", "model", "system_text", "reasoning_effort", *CLIENT,
 )  # fmt: skip
 
 
@@ -136,12 +124,6 @@ def _refused(c: Columns) -> U8:
     return refused.to_numpy(zero_copy_only=False).astype(np.uint8)
 
 
-def _failed(c: Columns) -> U8:
-    """1 where there was no answer: an HTTP status of 400 and above."""
-    status = pc.fill_null(c["http_status"], 200)
-    return pc.greater_equal(status, 400).to_numpy(zero_copy_only=False).astype(np.uint8)
-
-
 def _blocks(array: pa.Array, seed: int) -> Ragged:
     sizes = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
     offsets = np.zeros(len(array) + 1, np.int64)
@@ -169,13 +151,16 @@ def merge_systems(parts: Sequence[Systems]) -> Systems:
     """Return the distinct system prompts of all batches, ascending by the hash of their bytes."""
     raw = np.concatenate([p.raw for p in parts])
     distinct, first = np.unique(raw, return_index=True)
+    ends = np.cumsum([len(p.raw) for p in parts])
+    part = np.searchsorted(ends, first, side="right")
+    places = part, first - np.append(0, ends)[part]
     return Systems(
         distinct,
         np.concatenate([p.doc for p in parts])[first],
         np.concatenate([p.tokens for p in parts])[first],
         np.concatenate([p.cues for p in parts])[first],
-        Ragged.concat([p.shingles for p in parts]).take(first),
-        Ragged.concat([p.marks for p in parts]).take(first),
+        gather([p.shingles for p in parts], *places),
+        gather([p.marks for p in parts], *places),
     )
 
 
@@ -191,24 +176,42 @@ class Assembled:
 
 
 def assemble(pieces: Sequence[Piece], lexicon: Lexicon) -> Assembled:
-    """Sort by account, time and exchange, and drop all but the first exchange of an id. O(n log n) in the rows."""
+    """Sort by account, time and exchange, and drop all but the first exchange of an id; the pieces are used up.
+
+    O(n log n) in the rows.
+    """
     systems = merge_systems([p.systems for p in pieces])
     account = np.concatenate([p.account for p in pieces])
     hashes, code = np.unique(account, return_inverse=True)
     names: dict[int, str] = {}
     for piece in pieces:
         names.update(piece.names)
-    columns = {name: np.concatenate([p.columns[name] for p in pieces]) for name in pieces[0].columns}
+    columns = {name: _drain(pieces, name) for name in list(pieces[0].columns)}
     columns["account"] = code.astype(np.int32)
     columns["system"] = _positions(systems.raw, np.concatenate([p.system for p in pieces]))
     prompt_cues = np.append(systems.cues, np.uint64(0))[columns["system"]]
     columns["families"] = lexicon.families_of(columns.pop("cues") | prompt_cues)
-    rest = combine([columns[name].astype(np.uint64) for name in ("id", "doc", "session", "model", "client", "tokens_in", "tokens_out")])
+    rest = combine([columns[name].astype(np.uint64) for name in ("id", "doc", "session", "model", "client", "messages")])
     order = np.lexsort((rest, columns["at"], columns["account"]))
-    kept, duplicates = _first_of_each(columns["id"], order)
-    lists = {name: Ragged.concat([p.lists[name] for p in pieces]).take(kept) for name in pieces[0].lists}
-    exchanges = Exchanges(**{k: v[kept] for k, v in columns.items()}, **lists)
-    return Assembled(exchanges, systems, hashes, np.array([names[h] for h in hashes.tolist()], object), columns["row"][duplicates])
+    kept, repeats = _first_of_each(columns["id"], order)
+    duplicates = columns["row"][repeats]
+    for name in columns:
+        columns[name] = columns[name][kept]
+    part, position = _places(pieces, kept)
+    lists = {name: gather([p.lists.pop(name) for p in pieces], part, position) for name in list(pieces[0].lists)}
+    return Assembled(Exchanges(**columns, **lists), systems, hashes, np.array([names[h] for h in hashes.tolist()], object), duplicates)
+
+
+def _drain(pieces: Sequence[Piece], name: str) -> np.ndarray:
+    """Concatenate a column and let go of its parts, so that both are not held for long."""
+    return np.concatenate([p.columns.pop(name) for p in pieces])
+
+
+def _places(pieces: Sequence[Piece], rows: I64) -> tuple[I64, I64]:
+    """Return, for each row of the whole, its piece and its position there."""
+    ends = np.cumsum([len(p.account) for p in pieces])
+    part = np.searchsorted(ends, rows, side="right")
+    return part, rows - np.append(0, ends)[part]
 
 
 def _positions(sorted_hashes: U64, wanted: U64) -> I32:

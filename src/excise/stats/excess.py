@@ -11,10 +11,7 @@ import numpy.typing as npt
 
 from excise.stats.tails import binomial_tail, log_odds_of
 
-_MEDIAN_CHI2 = 0.4549
-"""Median of the chi-square law with one degree of freedom."""
-_LEAST_TRIALS = 5
-"""A share of fewer trials says nothing about how much groups differ."""
+Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +26,32 @@ class Shares:
 def excess_shares(hits: Sequence[float], trials: Sequence[float], *, floor: float) -> Shares:
     """Test each group's hits / trials for being above what the other groups of this traffic show.
 
-    The pooled rate leaves out the tenth of the groups with the highest rates (they may be what is looked for) and is at
-    least `floor`; the overdispersion is the robust ratio of Pearson residuals to their expectation (McCullagh and Nelder
-    1989, section 4.5, with the median in place of the mean), and divides both hits and trials before the exact tail.
+    Rate and overdispersion are those of the groups without the tenth that has the highest rates (they may be what is looked
+    for). The overdispersion is Pearson's chi-square over its expectation (McCullagh and Nelder 1989, section 4.5), at least
+    1; it divides hits and trials before the exact tail, which takes the rate at no less than `floor`.
     """
     h, n = np.asarray(hits, float), np.asarray(trials, float)
-    baseline = max(floor, _trimmed_rate(h, n))
-    enough = n >= _LEAST_TRIALS
-    residual = (h - n * baseline) ** 2 / np.maximum(n * baseline * (1 - baseline), 1e-9)
-    dispersion = max(1.0, float(np.median(residual[enough])) / _MEDIAN_CHI2) if enough.any() else 1.0
-    log_odds = tuple(
-        log_odds_of(binomial_tail(math.ceil(x / dispersion - 1e-9), max(1, round(y / dispersion)), baseline)) if y > 0 and x / y > baseline else 0.0
-        for x, y in zip(h.tolist(), n.tolist(), strict=True)
-    )
+    ordinary = _ordinary(h, n)
+    rate = float(h[ordinary].sum() / max(1.0, n[ordinary].sum()))
+    dispersion = _dispersion(h[ordinary], n[ordinary], rate)
+    baseline = max(floor, rate)
+    log_odds = tuple(_log_odds(x, y, baseline, dispersion) for x, y in zip(h.tolist(), n.tolist(), strict=True))
     return Shares(baseline, dispersion, log_odds)
 
 
-def _trimmed_rate(hits: npt.NDArray[np.float64], trials: npt.NDArray[np.float64]) -> float:
+def _ordinary(hits: Numbers, trials: Numbers) -> npt.NDArray[np.bool_]:
     kept = trials > 0
-    if not kept.any():
+    rates = np.divide(hits, trials, out=np.zeros(len(hits)), where=kept)
+    return kept & (rates <= np.quantile(rates[kept], 0.9)) if kept.any() else kept
+
+
+def _dispersion(hits: Numbers, trials: Numbers, rate: float) -> float:
+    expected = float((trials * rate * (1 - rate)).sum())
+    return max(1.0, float(((hits - trials * rate) ** 2).sum()) / expected) if expected > 1.0 else 1.0
+
+
+def _log_odds(hits: float, trials: float, baseline: float, dispersion: float) -> float:
+    if trials <= 0 or hits / trials <= baseline:
         return 0.0
-    rates = hits[kept] / trials[kept]
-    low = rates <= np.quantile(rates, 0.9)
-    return float(hits[kept][low].sum() / max(1.0, trials[kept][low].sum()))
+    k, n = math.ceil(hits / dispersion - 1e-9), max(1, round(trials / dispersion))
+    return log_odds_of(binomial_tail(k, n, baseline))

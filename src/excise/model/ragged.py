@@ -1,0 +1,58 @@
+"""Lists of hashes of unequal length, flat in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """`n` lists of hashes in one array: list i is `values[offsets[i]:offsets[i + 1]]`."""
+
+    offsets: I64
+    values: U64
+
+    def __len__(self) -> int:
+        """Return the number of lists."""
+        return len(self.offsets) - 1
+
+    def sizes(self) -> I64:
+        """Return the length of each list."""
+        return np.diff(self.offsets)
+
+    def owners(self) -> I64:
+        """Return, for each value, the list that holds it. As long as the values: for lists that are short or few."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.sizes())
+
+    def take(self, order: npt.NDArray[np.integer]) -> Ragged:
+        """Return the lists in another order (or a selection of them)."""
+        return gather([self], np.zeros(len(order), np.int64), np.asarray(order, np.int64))
+
+
+def gather(parts: Sequence[Ragged], part: I64, position: I64) -> Ragged:
+    """Return list `position[i]` of `parts[part[i]]` for each i, copying every value once."""
+    offsets = np.zeros(len(part) + 1, np.int64)
+    for k, source in enumerate(parts):
+        mine = part == k
+        offsets[1:][mine] = source.sizes()[position[mine]]
+    np.cumsum(offsets, out=offsets)
+    values = np.empty(offsets[-1], np.uint64)
+    for k, source in enumerate(parts):
+        _copy(source.offsets, source.values, position, np.flatnonzero(part == k), offsets, values)
+    return Ragged(offsets, values)
+
+
+@numba.njit(cache=True, nogil=True)
+def _copy(from_offsets: I64, from_values: U64, position: I64, into: I64, offsets: I64, values: U64) -> None:
+    for i in into:
+        start = from_offsets[position[i]]
+        for n in range(offsets[i + 1] - offsets[i]):
+            values[offsets[i] + n] = from_values[start + n]
