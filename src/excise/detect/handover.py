@@ -37,7 +37,7 @@ DETECTOR: Final = Detector(
     source="threat.md section 4 (stickiness and identity of a stock relay)",
     needs=frozenset({"sessions"}),
     parameters={
-        "most_accounts": Parameter(100, "accounts", "a session or device of more accounts is a constant of some client"),
+        "most_accounts": Parameter(500, "accounts", "a session or device of more accounts is taken for a constant of some client"),
         **SHARE_PARAMETERS,
     },
     statement="{share} of the members carry conversations or devices that other members without a common owner carry too; in other groups {baseline} do.",

@@ -44,10 +44,12 @@ def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
-    """Mark the accounts of those exchanges."""
-    shows = np.zeros(len(clusters.label), np.bool_)
-    shows[traffic.exchanges.account[rows(traffic, clusters, p)]] = True
-    return Marks(shows, np.ones(len(shows), np.bool_))
+    """Mark the accounts that sent several such texts; one may be a coincidence."""
+    e = traffic.exchanges
+    found = rows(traffic, clusters, p)
+    texts = np.unique(np.stack([e.account[found].astype(np.uint64), e.doc[found]], axis=1), axis=0)[:, 0]
+    times = np.bincount(texts.astype(np.int64), minlength=len(clusters.label))
+    return Marks(times >= p["least_texts"], np.ones(len(times), np.bool_))
 
 
 DETECTOR: Final = Detector(
@@ -59,6 +61,7 @@ DETECTOR: Final = Detector(
     needs=frozenset({"content"}),
     parameters={
         "least_tokens": Parameter(12, "tokens", "shorter texts coincide by chance"),
+        "least_texts": Parameter(2, "texts", "one text in common within hours may be a coincidence"),
         "within_hours": Parameter(12, "hours", "resampling happens within the life of a queue, hours (methods.md 5.4)"),
         "most_copies": Parameter(24, "exchanges", "k of published pipelines is 1 to 16; more is a public text"),
         **SHARE_PARAMETERS,

@@ -81,7 +81,7 @@ DETECTOR: Final = Detector(
         "least_members": Parameter(4, "accounts", "fewer have no rhythm in common to speak of"),
         "least_days": Parameter(4, "days", "shifts by whole days need some"),
         "draws": Parameter(60, "draws", "mean and spread of the null to about 10 %"),
-        "most_log_odds": Parameter(2.0, "nats", "campaigns of users' own making (a release, a term) do this too"),
+        "most_log_odds": Parameter(1.0, "nats", "users' own doings (a release, a term) put them on the same days too"),
     },
     measure=measure,
 )

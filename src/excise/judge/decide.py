@@ -63,7 +63,9 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
         judgement = judge(found.evidence[k], found.relays, facts[k], traffic.available, priors[k], settings.fuse)
         shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
         members = clusters.of(k)
-        belonging, own = _membership(members, shown, clusters, found.signals, settings.member)
+        speaking = [d for d in shown if judgement.verdict != "relay" or d in found.relays]
+        belonging, own = _membership(members, speaking, clusters, found.signals, settings.member)
+        own &= (judgement.verdict != "relay") | _shows(members, speaking, found.signals)
         accused = (belonging >= settings.member.least) & own & (traffic.accounts.declared[members] == 0)
         accused &= wrapped[members] | (judgement.verdict == "relay")
         harvest = telling[start[k] : start[k + 1]]
@@ -91,10 +93,32 @@ def _membership(
     mine = [signals[d] for d in shown if d in signals]
     shared = clusters.wrappers[members]
     belonging = belong(members, mine, settings.wrapper_nats * (shared - 1.0), settings)
-    own = shared >= settings.several_wrappers
-    for signal in mine:
-        own |= signal.shows[members] & signal.known[members]
-    return belonging, own
+    shows = _shows(members, shown, signals)
+    company = keeps_company(members, shows, clusters)
+    return belonging, shows | ((shared >= settings.several_wrappers) & (company >= settings.company * shows.mean()))
+
+
+def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
+    """Return, for each member, the share of its ties (by cubed weight, as communities are found) that lead to members that show a signal.
+
+    Two groups that use one template lie in one cluster, but each keeps to itself.
+    """
+    low = int(members.min())
+    position = np.full(int(members.max()) - low + 1, -1, np.int64)
+    position[members - low] = np.arange(len(members))
+    mine = clusters.label[clusters.edges.a] == clusters.label[members[0]]
+    a, b = position[clusters.edges.a[mine] - low], position[clusters.edges.b[mine] - low]
+    weight = np.power(clusters.edges.weight[mine], 3.0)
+    to_shown = np.bincount(a, weights=weight * shows[b], minlength=len(members)) + np.bincount(b, weights=weight * shows[a], minlength=len(members))
+    total = np.bincount(a, weights=weight, minlength=len(members)) + np.bincount(b, weights=weight, minlength=len(members))
+    return to_shown / np.maximum(total, 1e-12)
+
+
+def _shows(members: I32, shown: Sequence[str], signals: Mapping[str, Signal]) -> Bool:
+    out = np.zeros(len(members), np.bool_)
+    for signal in (signals[d] for d in shown if d in signals):
+        out |= signal.shows[members] & signal.known[members]
+    return out
 
 
 def _finding(k: int, judgement: Judgement, members: I32, belonging: F64, accused: Bool, harvest: I64, shown: tuple[str, ...]) -> Finding:

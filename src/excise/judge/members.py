@@ -30,7 +30,8 @@ class MemberSettings:
     rounds: of the fit. discount: of log-likelihood ratios, for signals that go together (0 to 1). start: share of members
     to start from. least: probability from which an account belongs. wrapper_nats: worth of each further private wrapper
     that an account shares with the typical member. several_wrappers: how many make a member without another signal; one is
-    any user of a template.
+    any user of a template. company: such a member must be tied to members that show a signal, at least at this part of the
+    rate at which the cluster's members show one.
     """
 
     rounds: int = 30
@@ -38,7 +39,8 @@ class MemberSettings:
     start: float = 0.8
     least: float = 0.9
     wrapper_nats: float = 1.5
-    several_wrappers: float = 2.0
+    several_wrappers: float = 2.5
+    company: float = 1.0
 
 
 def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: MemberSettings) -> F64:

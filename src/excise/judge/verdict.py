@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from excise.judge.facts import Facts
 from excise.judge.fuse import Fused, FuseSettings, fuse
 from excise.judge.innocent import Case, explain_away
 from excise.model.findings import Evidence, Innocent, Verdict
 from excise.stats.tails import sigmoid
+
+
+MOST_SURE: Final = 0.99
+"""Highest confidence: rarer errors could not be seen in the worlds that it was checked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,9 @@ def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, av
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
     uniform there are no customers to see, and the common hand counts for a harvest. A harvest needs two independent layers or a deterministic one
-    beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts.
+    beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts. Where a
+    relay's requests carry the system prompts of products, and little else of the content speaks for a harvest, they are its
+    customers'.
     """
     uniform = facts.wrapped_share >= settings.uniform
     harvest = fuse([e for e in evidence if uniform or e.detector not in relays], prior, settings)
@@ -47,11 +54,13 @@ def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, av
     innocent = explain_away(Case(facts, harvest, available))
     likely = any(i.verdict == "likely" for i in innocent)
     enough = harvest.independent(settings.layer_least) >= 2 or harvest.layers.get("deterministic", 0.0) >= settings.layer_least  # noqa: PLR2004
-    confidence = round(sigmoid(harvest.log_odds), 4)
-    if facts.wrapped and enough and not likely and confidence >= settings.accuse:
-        return Judgement("distillation", min(confidence, 0.99), harvest, relay, innocent)
-    relaying = round(min(sigmoid(relay.log_odds), 0.99), 4)
-    if relaying >= settings.accuse and not _owned(innocent):
+    confidence = round(min(sigmoid(harvest.log_odds), MOST_SURE), 4)
+    relaying = round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
+    served = relaying >= settings.accuse and not _owned(innocent)
+    customers = served and facts.in_system >= settings.uniform and harvest.layers.get("content", 0.0) < settings.layer_least
+    if facts.wrapped and enough and not likely and not customers and confidence >= settings.accuse:
+        return Judgement("distillation", confidence, harvest, relay, innocent)
+    if served:
         return Judgement("relay", relaying, harvest, relay, innocent)
     if facts.wrapped and (likely or not enough):
         return Judgement("shared-client", confidence, harvest, relay, innocent)
