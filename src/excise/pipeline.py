@@ -23,6 +23,7 @@ from excise.detect.habits import find_habits
 from excise.detect.matching import match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.embedded import map_ordered
+from excise.engine.memory import release, return_pages
 from excise.errors import InputError, TooManyBadRows
 from excise.ingest.ledger import Rejected
 from excise.ingest.pseudonym import Pseudonymiser
@@ -108,6 +109,7 @@ def scan(
     The result depends on the rows and the settings only, not on threads, files, batches or the order of rows.
     Raises the errors of `excise.errors`; a kind of evidence that is missing is said in the run.
     """
+    return_pages()
     settings = settings or Settings()
     clock = Clock(progress or Silence())
     with tempfile.TemporaryDirectory(prefix="excise-") as staging:
@@ -146,6 +148,8 @@ def sketch(opened: Opened, settings: Settings, threads: int, max_bad_rows: float
             clock.progress.advance(len(piece.account))
     with clock.stage("sorting"):
         whole = sketching.assemble(pieces, lexicon)
+        pieces.clear()
+        release()
         starts = np.searchsorted(whole.exchanges.account, np.arange(len(whole.names) + 1)).astype(np.int64)
         accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
         events = code_events(opened.events, accounts, seed=settings.seed)
