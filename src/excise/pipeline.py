@@ -201,7 +201,7 @@ def weigh(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, s
         hits, trials = count_members(clusters, mark.shows & mark.known), count_members(clusters, mark.known)
         signals[name] = Signal(mark.shows, mark.known, excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline)
     found = Findings(
-        evidence=measure(detectors, traffic, clusters, settings.detect),
+        evidence=measure(detectors, traffic, clusters, marks, settings.detect),
         signals=signals,
         rows=find_rows(detectors, traffic, clusters, settings.detect),
         relays=frozenset(d.id for d in detectors if d.claim == "relay"),

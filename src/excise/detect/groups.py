@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from excise.detect.detector import Detector, Settings
+from excise.detect.detector import Detector, Marks, Settings
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I64, Bool, Traffic
@@ -36,11 +36,8 @@ def tied_members(clusters: Clusters, detector: str) -> Bool:
     return out
 
 
-def measure_marks(detector: Detector, traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
+def measure_marks(detector: Detector, clusters: Clusters, marks: Marks, p: Settings) -> Sequence[Evidence | None]:
     """Evidence of a detector that marks members: the share of marked ones where it stands out from other groups."""
-    if detector.marks is None:
-        return [None] * len(clusters)
-    marks = detector.marks(traffic, clusters, p)
     hits = count_members(clusters, marks.shows & marks.known)
     trials = count_members(clusters, marks.known)
 

@@ -33,12 +33,14 @@ def find_rows(detectors: Sequence[Detector], traffic: Traffic, clusters: Cluster
     return {d.id: d.rows(traffic, clusters, d.settings(overrides.get(d.id, {}))) for d in detectors if d.rows is not None}
 
 
-def measure(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> list[list[Evidence]]:
-    """Return the evidence on each cluster, in the order of the detectors."""
+def measure(
+    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, marks: Mapping[str, Marks], overrides: Overrides
+) -> list[list[Evidence]]:
+    """Return the evidence on each cluster, in the order of the detectors; `marks` as `find_marks` gives them."""
     out: list[list[Evidence]] = [[] for _ in range(len(clusters))]
     for detector in detectors:
         p = detector.settings(overrides.get(detector.id, {}))
-        found = detector.measure(traffic, clusters, p) if detector.measure else measure_marks(detector, traffic, clusters, p)
+        found = detector.measure(traffic, clusters, p) if detector.measure else measure_marks(detector, clusters, marks[detector.id], p)
         for k, evidence in enumerate(found):
             if evidence is not None:
                 out[k].append(evidence)

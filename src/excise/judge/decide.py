@@ -103,11 +103,8 @@ def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
 
     Two groups that use one template lie in one cluster, but each keeps to itself.
     """
-    low = int(members.min())
-    position = np.full(int(members.max()) - low + 1, -1, np.int64)
-    position[members - low] = np.arange(len(members))
-    mine = clusters.label[clusters.edges.a] == clusters.label[members[0]]
-    a, b = position[clusters.edges.a[mine] - low], position[clusters.edges.b[mine] - low]
+    mine = clusters.edges_of(int(clusters.label[members[0]]))
+    a, b = np.searchsorted(members, clusters.edges.a[mine]), np.searchsorted(members, clusters.edges.b[mine])
     weight = np.power(clusters.edges.weight[mine], 3.0)
     to_shown = np.bincount(a, weights=weight * shows[b], minlength=len(members)) + np.bincount(b, weights=weight * shows[a], minlength=len(members))
     total = np.bincount(a, weights=weight, minlength=len(members)) + np.bincount(b, weights=weight, minlength=len(members))

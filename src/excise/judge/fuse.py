@@ -53,14 +53,11 @@ def size_prior(sizes: Sequence[int], settings: FuseSettings) -> list[float]:
     The prior of the smallest, plus ln(share of campaigns this large / share of this deployment's clusters this large); sizes
     of campaigns are taken as log-uniform from 2 to `largest`.
     """
-    every = np.sort(np.asarray(sizes, float))
-    span = math.log(settings.largest / 2)
-    out = []
-    for n in sizes:
-        here = (len(every) - np.searchsorted(every, n)) / len(every)
-        campaigns = max(0.05, 1.0 - math.log(max(n, 2) / 2) / span)
-        out.append(settings.prior + max(0.0, math.log(campaigns / max(here, 1.0 / len(every)))))
-    return out
+    n = np.asarray(sizes, np.float64)
+    at_least = np.searchsorted(np.sort(n), n, side="left")
+    here = np.maximum(len(n) - at_least, 1) / max(len(n), 1)
+    campaigns = np.maximum(0.05, 1.0 - np.log(np.maximum(n, 2.0) / 2.0) / math.log(settings.largest / 2.0))
+    return [float(x) for x in settings.prior + np.maximum(0.0, np.log(campaigns / here))]
 
 
 def fuse(evidence: Iterable[Evidence], prior: float, settings: FuseSettings) -> Fused:

@@ -136,7 +136,7 @@ def keep_significant(edges: Edges, ties: Sequence[Ties], accounts: Accounts, set
     return select(edges, kept)
 
 
-def select(edges: Edges, kept: Bool) -> Edges:
+def select(edges: Edges, kept: Bool | I64) -> Edges:
     """Return some of the edges."""
     return Edges(edges.a[kept], edges.b[kept], edges.weight[kept], edges.kinds[kept], edges.detectors)
 
@@ -150,5 +150,8 @@ def gather(label: I64, edges: Edges) -> Clusters:
     members = members[np.argsort(mine[members], kind="stable")]
     count = int(mine.max(initial=-1)) + 1
     starts = np.searchsorted(mine[members], np.arange(count + 1)).astype(np.int64)
-    inside = (mine[edges.a] == mine[edges.b]) & (mine[edges.a] >= 0)
-    return Clusters(mine, members, starts, select(edges, inside), np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(len(mine)), np.zeros(count))
+    inside = np.flatnonzero((mine[edges.a] == mine[edges.b]) & (mine[edges.a] >= 0))
+    inside = inside[np.argsort(mine[edges.a[inside]], kind="stable")]
+    edges = select(edges, inside)
+    edge_starts = np.searchsorted(mine[edges.a], np.arange(count + 1)).astype(np.int64)
+    return Clusters(mine, members, starts, edges, edge_starts, np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(len(mine)), np.zeros(count))

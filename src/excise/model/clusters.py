@@ -54,7 +54,7 @@ WRAPPED: Final = 2
 class Clusters:
     """Groups of accounts. `label`: cluster of each account or -1. Members of cluster k: `members[starts[k]:starts[k + 1]]`.
 
-    `edges` are those inside clusters. `matched`: for each exchange, the tokens of its account's cluster that it holds;
+    `edges` are those inside clusters; those of cluster k stand at `edge_starts[k]:edge_starts[k + 1]`. `matched`: for each exchange, the tokens of its account's cluster that it holds;
     `wrapper`: a hash of which ones, equal for exchanges with the very same wrapper.
     `wrappers`: for each account, how many rare private wrappers it shares with the members closest to it (0 and above).
     `items`: for each cluster, the share of wrapped exchanges whose text another member sends too, more than a day apart.
@@ -64,6 +64,7 @@ class Clusters:
     members: I32
     starts: I64
     edges: Edges
+    edge_starts: I64
     matched: I32
     wrapper: U64
     wrappers: F64
@@ -76,6 +77,10 @@ class Clusters:
     def of(self, cluster: int) -> I32:
         """Return the accounts of a cluster, ascending."""
         return self.members[self.starts[cluster] : self.starts[cluster + 1]]
+
+    def edges_of(self, cluster: int) -> slice:
+        """Return where the edges of a cluster stand."""
+        return slice(int(self.edge_starts[cluster]), int(self.edge_starts[cluster + 1]))
 
     def sizes(self) -> I64:
         """Return the number of accounts of each cluster."""
