@@ -43,15 +43,15 @@ class InputError(ExciseError):
     exit_status = 3
 
 
-class UnreadableFile(InputError):  # noqa: N818  reads as what it is: a file
+class UnreadableFile(InputError):
     """A file that is missing, cut off where that cannot be mended, or not permitted."""
 
 
-class SchemaMismatch(InputError):  # noqa: N818
+class SchemaMismatch(InputError):
     """A required column is missing, or a column has a type that cannot be converted."""
 
 
-class TooManyBadRows(InputError):  # noqa: N818
+class TooManyBadRows(InputError):
     """The share of bad rows is above what `--max-bad-rows` allows."""
 
 
@@ -61,13 +61,13 @@ class OutputError(ExciseError):
     exit_status = 4
 
 
-class Interrupted(ExciseError):  # noqa: N818
+class Interrupted(ExciseError):
     """The user or the system stopped the run."""
 
     exit_status = 130
 
 
-class BadRow(Exception):  # noqa: N818
+class BadRow(Exception):
     """One row that cannot be used. `reason` is a short stable word, e.g. `bad-json`, `no-account`; `detail` is free text."""
 
     def __init__(self, reason: str, detail: str = "") -> None:

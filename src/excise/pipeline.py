@@ -131,12 +131,16 @@ def scan(
     return Run(info, tuple(campaigns), *tables)
 
 
-def sketch(opened: Opened, settings: Settings, threads: int, max_bad_rows: float, clock: Clock) -> tuple[Traffic, Rejected]:
+def sketch(
+    opened: Opened, settings: Settings, threads: int, max_bad_rows: float, clock: Clock
+) -> tuple[Traffic, Rejected]:
     """Read every text once and keep numbers; drop repeated ids; align the side tables."""
     lexicon = load_pack()
     cues = lexicon.cue_table(settings.seed)
     if opened.rows == 0:
-        raise InputError("there are no exchanges to scan", hint="look at the source with `excise ingest --explain`")
+        raise InputError(
+            "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
+        )
 
     def kernel(numbered: tuple[int, pa.RecordBatch]) -> sketching.Piece:
         return sketching.sketch_batch(numbered[1], numbered[0], seed=settings.seed, cues=cues)
@@ -151,7 +155,9 @@ def sketch(opened: Opened, settings: Settings, threads: int, max_bad_rows: float
         pieces.clear()
         release()
         starts = np.searchsorted(whole.exchanges.account, np.arange(len(whole.names) + 1)).astype(np.int64)
-        accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
+        accounts = align_accounts(
+            whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed
+        )
         events = code_events(opened.events, accounts, seed=settings.seed)
         kinds = available_kinds(whole.exchanges, accounts, events, has_accounts=opened.accounts is not None)
         habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
@@ -171,7 +177,9 @@ def _with_duplicates(rejected: Rejected, duplicates: int, rows: int, most: float
     """Count repeated ids among the bad rows."""
     if not duplicates:
         return rejected
-    total = replace(rejected, rows=rejected.rows + duplicates, reasons={**rejected.reasons, "duplicate-id": duplicates})
+    total = replace(
+        rejected, rows=rejected.rows + duplicates, reasons={**rejected.reasons, "duplicate-id": duplicates}
+    )
     seen = rows + rejected.rows
     if total.rows > most * seen:
         raise TooManyBadRows(
@@ -190,16 +198,25 @@ def cluster(detectors: Sequence[Detector], traffic: Traffic, settings: Settings)
     wrapper_ties = next((t for t in ties if t.detector == shared_wrapper.DETECTOR.id), None)
     if wrapper_ties is None:
         return clusters
-    return replace(clusters, wrappers=shared_wrapper.wrappers_shared(wrapper_ties, clusters, len(traffic.accounts), closest=p["closest"]))
+    return replace(
+        clusters,
+        wrappers=shared_wrapper.wrappers_shared(
+            wrapper_ties, clusters, len(traffic.accounts), closest=p["closest"]
+        ),
+    )
 
 
-def weigh(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, settings: Settings) -> list[Finding]:
+def weigh(
+    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, settings: Settings
+) -> list[Finding]:
     """Measure every signal on every cluster and judge clusters, members and exchanges."""
     marks = find_marks(detectors, traffic, clusters, settings.detect)
     signals = {}
     for name, mark in marks.items():
         hits, trials = count_members(clusters, mark.shows & mark.known), count_members(clusters, mark.known)
-        signals[name] = Signal(mark.shows, mark.known, excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline)
+        signals[name] = Signal(
+            mark.shows, mark.known, excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline
+        )
     found = Findings(
         evidence=measure(detectors, traffic, clusters, marks, settings.detect),
         signals=signals,
@@ -210,30 +227,52 @@ def weigh(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, s
 
 
 def present(
-    findings: Sequence[Finding], detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, opened: Opened, settings: Settings
+    findings: Sequence[Finding],
+    detectors: Sequence[Detector],
+    traffic: Traffic,
+    clusters: Clusters,
+    opened: Opened,
+    settings: Settings,
 ) -> tuple[list[Campaign], dict[int, Campaign]]:
     """Turn what is worth telling into campaigns, strongest first; also by cluster."""
     told = _worth_telling(findings)
     accused = [f for f in told if f.judgement.verdict in ACCUSING]
-    q = dict(zip((f.cluster for f in accused), q_values([1 - f.judgement.confidence for f in accused]), strict=True))
+    q = dict(
+        zip(
+            (f.cluster for f in accused), q_values([1 - f.judgement.confidence for f in accused]), strict=True
+        )
+    )
     layers = {d.id: d.layer for d in detectors}
     wrappers = find_wrappers(accused, traffic, clusters, opened) if settings.keep_text else {}
-    releases = [Mark(at, "model_release", label) for at, kind, label in _dated(opened) if kind == "model_release"]
+    releases = [
+        Mark(at, "model_release", label) for at, kind, label in _dated(opened) if kind == "model_release"
+    ]
     by_cluster = {
-        f.cluster: describe(f, q.get(f.cluster, 1.0), traffic, clusters, layers, wrappers.get(f.cluster), releases) for f in told
+        f.cluster: describe(
+            f, q.get(f.cluster, 1.0), traffic, clusters, layers, wrappers.get(f.cluster), releases
+        )
+        for f in told
     }
-    order = sorted(by_cluster.values(), key=lambda c: (c.verdict not in ACCUSING, -c.confidence, -c.harvest_exchanges, c.campaign_id))
+    order = sorted(
+        by_cluster.values(),
+        key=lambda c: (c.verdict not in ACCUSING, -c.confidence, -c.harvest_exchanges, c.campaign_id),
+    )
     return order, by_cluster
 
 
 def _worth_telling(findings: Sequence[Finding]) -> list[Finding]:
     """Every accusation, and the largest groups of five accounts and more without one."""
     accused = [f for f in findings if f.judgement.verdict in ACCUSING]
-    other = [f for f in findings if f.judgement.verdict not in ACCUSING and len(f.members) >= 5 and f.shown]  # noqa: PLR2004
-    return accused + sorted(other, key=lambda f: (-f.judgement.harvest.log_odds, -len(f.members), f.cluster))[:_SHOWN]
+    other = [f for f in findings if f.judgement.verdict not in ACCUSING and len(f.members) >= 5 and f.shown]
+    return (
+        accused
+        + sorted(other, key=lambda f: (-f.judgement.harvest.log_odds, -len(f.members), f.cluster))[:_SHOWN]
+    )
 
 
-def find_wrappers(findings: Sequence[Finding], traffic: Traffic, clusters: Clusters, opened: Opened) -> dict[int, Wrapper]:
+def find_wrappers(
+    findings: Sequence[Finding], traffic: Traffic, clusters: Clusters, opened: Opened
+) -> dict[int, Wrapper]:
     """Read a few exchanges of each cluster's most frequent wrapper again, and align them."""
     e = traffic.exchanges
     chosen: dict[int, tuple[np.ndarray, float, bool]] = {}
@@ -245,20 +284,28 @@ def find_wrappers(findings: Sequence[Finding], traffic: Traffic, clusters: Clust
         same = rows[clusters.wrapper[rows] == value[np.argmax(count)]]
         same = same[np.argsort(e.id[same], kind="stable")]
         _, first = np.unique(e.account[same], return_index=True)
-        in_system = bool((e.system[same] >= 0).mean() > 0.5)  # noqa: PLR2004
+        in_system = bool((e.system[same] >= 0).mean() > 0.5)
         chosen[finding.cluster] = same[np.sort(first)][:_COMPARED], float(count.max() / len(rows)), in_system
-    wanted = np.unique(np.concatenate([e.row[rows] for rows, _, _ in chosen.values()])) if chosen else np.zeros(0, np.int64)
+    wanted = (
+        np.unique(np.concatenate([e.row[rows] for rows, _, _ in chosen.values()]))
+        if chosen
+        else np.zeros(0, np.int64)
+    )
     texts = opened.take(wanted, ["system_text", "user_text"]).to_pylist() if len(wanted) else []
     out = {}
     for k, (rows, share, in_system) in chosen.items():
         mine = [texts[i] for i in np.searchsorted(wanted, e.row[rows])]
-        wrapper = common_wrapper([t["system_text" if in_system else "user_text"] or "" for t in mine], round(share, 4))
+        wrapper = common_wrapper(
+            [t["system_text" if in_system else "user_text"] or "" for t in mine], round(share, 4)
+        )
         if wrapper is not None:
             out[k] = wrapper
     return out
 
 
-def account_table(traffic: Traffic, findings: Sequence[Finding], campaigns: Mapping[int, Campaign]) -> pa.Table:
+def account_table(
+    traffic: Traffic, findings: Sequence[Finding], campaigns: Mapping[int, Campaign]
+) -> pa.Table:
     """Return `accounts.parquet`: every account that was seen."""
     n = len(traffic.accounts)
     score, harvest = np.zeros(n), np.zeros(n, np.int64)
@@ -280,7 +327,9 @@ def account_table(traffic: Traffic, findings: Sequence[Finding], campaigns: Mapp
     return pa.Table.from_arrays(arrays, schema=schema.ACCOUNTS_OUT).sort_by("account_id")
 
 
-def harvest_table(traffic: Traffic, findings: Sequence[Finding], campaigns: Mapping[int, Campaign], opened: Opened) -> pa.Table:
+def harvest_table(
+    traffic: Traffic, findings: Sequence[Finding], campaigns: Mapping[int, Campaign], opened: Opened
+) -> pa.Table:
     """Return `harvest.parquet`: the exchanges that are judged part of a harvest, with their ids read again."""
     e = traffic.exchanges
     kept = [f for f in findings if len(f.harvest) and f.cluster in campaigns]
@@ -292,7 +341,12 @@ def harvest_table(traffic: Traffic, findings: Sequence[Finding], campaigns: Mapp
     order = np.argsort(e.row[rows], kind="stable")
     rows = rows[order]
     ids = opened.take(e.row[rows], ["exchange_id"])["exchange_id"].combine_chunks()
-    arrays = [ids, pa.array(traffic.accounts.name[e.account[rows]], pa.string()), pa.array(campaign[order], pa.string()), pa.array(confidence[order])]
+    arrays = [
+        ids,
+        pa.array(traffic.accounts.name[e.account[rows]], pa.string()),
+        pa.array(campaign[order], pa.string()),
+        pa.array(confidence[order]),
+    ]
     return pa.Table.from_arrays(arrays, schema=schema.HARVEST_OUT).sort_by("exchange_id")
 
 
@@ -309,9 +363,14 @@ def about(
         "version": __version__,
         "settings": settings.as_dict(),
         "settings_hash": settings.digest(),
-        "inputs": [{"path": i.path, "kind": i.kind, "format": i.format, "rows": i.rows, "sha256": i.sha256} for i in opened.inputs],
+        "inputs": [
+            {"path": i.path, "kind": i.kind, "format": i.format, "rows": i.rows, "sha256": i.sha256}
+            for i in opened.inputs
+        ],
         "rejected": rejected.as_json(),
-        "unavailable": [{"evidence": name, "why": why} for name, why in NEEDS.items() if name not in traffic.available],
+        "unavailable": [
+            {"evidence": name, "why": why} for name, why in NEEDS.items() if name not in traffic.available
+        ],
         "skipped_detectors": [d.id for d in DETECTORS if d not in detectors],
         "counts": {
             "exchanges": len(traffic.exchanges),
@@ -322,8 +381,15 @@ def about(
             "verdicts": verdicts,
         },
         "period": {"first": iso_time(at.min()), "last": iso_time(at.max())},
-        "events": [{"at": when, "kind": kind, "label": label} for when, kind, label in _dated(opened) if kind != "suspension"],
-        "timing": {"stages": clock.stages, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024},
+        "events": [
+            {"at": when, "kind": kind, "label": label}
+            for when, kind, label in _dated(opened)
+            if kind != "suspension"
+        ],
+        "timing": {
+            "stages": clock.stages,
+            "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        },
     }
 
 

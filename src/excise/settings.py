@@ -63,7 +63,9 @@ def load_settings(path: Path | None) -> Settings:
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(str(error), subject=str(path), hint="settings are a TOML file, see docs/settings.md") from error
+        raise UsageError(
+            str(error), subject=str(path), hint="settings are a TOML file, see docs/settings.md"
+        ) from error
     where = str(path)
     _known(given, ("seed", "keep_text", "habits", "link", "judge", "detect"), where, "")
     judge = _table(given, "judge", where)
@@ -96,13 +98,17 @@ def _fill(kind: type[Any], given: Mapping[str, Any], where: str, prefix: str) ->
     names = {f.name: f for f in dataclasses.fields(kind)}
     _known(given, tuple(names), where, prefix)
     default = kind()
-    return dataclasses.replace(default, **{k: _typed(v, type(getattr(default, k)), where, prefix + k) for k, v in given.items()})
+    return dataclasses.replace(
+        default, **{k: _typed(v, type(getattr(default, k)), where, prefix + k) for k, v in given.items()}
+    )
 
 
 def _table(given: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
     value = given.get(name, {})
     if not isinstance(value, Mapping):
-        raise UsageError(f"`{name}` must be a table", subject=where, hint=f"write [{name}] and its keys below it")
+        raise UsageError(
+            f"`{name}` must be a table", subject=where, hint=f"write [{name}] and its keys below it"
+        )
     return value
 
 

@@ -20,7 +20,7 @@ from excise.model.schema import EXCHANGES, EXCHANGES_REQUIRED
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 name = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=6)
-moment = st.datetimes(datetime(2015, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+moment = st.datetimes(datetime(2015, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))
 whole_number = st.integers(-3, 2**40)
 
 

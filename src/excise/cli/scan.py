@@ -11,17 +11,29 @@ import typer
 def scan(
     source: Annotated[str, typer.Argument(help="A file, a folder, a glob, or postgresql://… of LiteLLM.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the run; it appears when complete.")],
-    accounts: Annotated[str | None, typer.Option(help="The accounts table, if it is not in the folder.")] = None,
-    events: Annotated[str | None, typer.Option(help="The events table (releases, suspensions, outages).")] = None,
+    accounts: Annotated[
+        str | None, typer.Option(help="The accounts table, if it is not in the folder.")
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option(help="The events table (releases, suspensions, outages).")
+    ] = None,
     asn: Annotated[str | None, typer.Option(help="The table of networks.")] = None,
     edge: Annotated[str | None, typer.Option(help="Edge facts (IP, ASN, JA4) by exchange_id.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the source; detected if not given.")] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Format of the source; detected if not given.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     max_bad_rows: Annotated[str, typer.Option(help="Share of bad rows from which the scan stops.")] = "1%",
-    pseudonymise: Annotated[Path | None, typer.Option(metavar="KEYFILE", help="Replace identifiers by HMACs under this key file.")] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="No example of any prompt in the output.")] = False,
+    pseudonymise: Annotated[
+        Path | None, typer.Option(metavar="KEYFILE", help="Replace identifiers by HMACs under this key file.")
+    ] = None,
+    no_text: Annotated[
+        bool, typer.Option("--no-text", help="No example of any prompt in the output.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: all cores.")] = None,
-    fail_on: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Exit with 10 if a campaign has this confidence.")] = None,
+    fail_on: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Exit with 10 if a campaign has this confidence.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier run of that name.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

@@ -23,7 +23,7 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=False)
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  ties carry the parameters
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that share a little used network with another member; known where any address is."""
     known = traffic.accounts.signup_net != 0
     known[traffic.exchanges.account[traffic.exchanges.net != 0]] = True
@@ -38,7 +38,11 @@ DETECTOR: Final = Detector(
     source="threat.md L1-L2 and section 7 (NAT, VPN, cloud hubs)",
     needs=frozenset({"network"}),
     parameters={
-        "most_accounts": Parameter(30, "accounts", "a /24 of more accounts is a hub (offices, campuses and VPN exits measure 60 to 300)"),
+        "most_accounts": Parameter(
+            30,
+            "accounts",
+            "a /24 of more accounts is a hub (offices, campuses and VPN exits measure 60 to 300)",
+        ),
         **SHARE_PARAMETERS,
         "floor": Parameter(0.1, "share of members", "cloud customers share networks by chance"),
     },

@@ -45,7 +45,7 @@ def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
     return source[foreign], row[foreign]
 
 
-def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:  # noqa: ARG001  the same for any settings
+def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
     """Return the exchanges that replay a block given to another member of the cluster."""
     source, row = foreign_replays(traffic)
     target = traffic.exchanges.account[row]
@@ -99,8 +99,14 @@ DETECTOR: Final = Detector(
     parameters={
         "most_nats": Parameter(30.0, "nats", "one pair needs no more to be joined"),
         "least_accounts": Parameter(2, "accounts", "one replaying account is a leak, not a campaign"),
-        "least_share": Parameter(0.25, "share of members", "a few replays in a pool are its customers' sessions"),
-        "log_odds": Parameter(6.0, "nats", "nothing but a copied block explains it; a logging error of the origin remains possible"),
+        "least_share": Parameter(
+            0.25, "share of members", "a few replays in a pool are its customers' sessions"
+        ),
+        "log_odds": Parameter(
+            6.0,
+            "nats",
+            "nothing but a copied block explains it; a logging error of the origin remains possible",
+        ),
     },
     ties=tie,
     marks=mark,

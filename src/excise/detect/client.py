@@ -30,8 +30,14 @@ def usual_key(traffic: Traffic) -> U64:
     account, key = e.account[known], key[known]
     order = np.lexsort((key, account))
     account, key = account[order], key[order]
-    start = np.flatnonzero(np.append(True, (account[1:] != account[:-1]) | (key[1:] != key[:-1]))) if len(key) else np.zeros(0, np.int64)
-    return _most_frequent(account[start], key[start], np.diff(np.append(start, len(key))), len(traffic.accounts))
+    start = (
+        np.flatnonzero(np.append(True, (account[1:] != account[:-1]) | (key[1:] != key[:-1])))
+        if len(key)
+        else np.zeros(0, np.int64)
+    )
+    return _most_frequent(
+        account[start], key[start], np.diff(np.append(start, len(key))), len(traffic.accounts)
+    )
 
 
 def _most_frequent(owner: I32, value: U64, count: I64, owners: int) -> U64:
@@ -46,7 +52,11 @@ def _is_mode(label: I32, value: U64) -> np.ndarray:
     mine, key = label[member], value[member]
     order = np.lexsort((key, mine))
     mine, key = mine[order], key[order]
-    start = np.flatnonzero(np.append(True, (mine[1:] != mine[:-1]) | (key[1:] != key[:-1]))) if len(key) else np.zeros(0, np.int64)
+    start = (
+        np.flatnonzero(np.append(True, (mine[1:] != mine[:-1]) | (key[1:] != key[:-1])))
+        if len(key)
+        else np.zeros(0, np.int64)
+    )
     groups = int(label.max(initial=-1)) + 1
     mode = _most_frequent(mine[start], key[start], np.diff(np.append(start, len(key))), groups)
     out = np.zeros(len(label), np.bool_)
@@ -63,7 +73,9 @@ DETECTOR: Final = Detector(
     needs=frozenset({"client"}),
     parameters={
         **SHARE_PARAMETERS,
-        "most_share": Parameter(0.01, "share of all accounts", "a combination of more is a popular program's"),
+        "most_share": Parameter(
+            0.01, "share of all accounts", "a combination of more is a popular program's"
+        ),
         "floor": Parameter(0.1, "share of members", "small groups have a most common client by chance"),
         "least_share": Parameter(0.3, "share of members", "below, the most common is a coincidence"),
     },

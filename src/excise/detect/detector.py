@@ -67,8 +67,12 @@ class Detector:
 
 
 SHARE_PARAMETERS: Mapping[str, Parameter] = {
-    "floor": Parameter(0.05, "share of members", "least baseline: coincidences of this kind exist in every deployment"),
+    "floor": Parameter(
+        0.05, "share of members", "least baseline: coincidences of this kind exist in every deployment"
+    ),
     "least_share": Parameter(0.2, "share of members", "a signal of a few members says nothing of the others"),
-    "most_log_odds": Parameter(4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"),
+    "most_log_odds": Parameter(
+        4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"
+    ),
 }
 """Parameters of every detector that marks members."""

@@ -52,7 +52,9 @@ def _evidence(at: I64, first: I64, p: Settings) -> Evidence | None:
     if log_odds <= 0 or after < p["least_new"]:
         return None
     statement = f"{after} members began within {p['within_hours']:.0f} hours after another member's suspension; at the cluster's usual pace {expected:.1f} would have."
-    return Evidence(DETECTOR.id, DETECTOR.layer, statement, float(after), expected, min(log_odds, p["most_log_odds"]))
+    return Evidence(
+        DETECTOR.id, DETECTOR.layer, statement, float(after), expected, min(log_odds, p["most_log_odds"])
+    )
 
 
 def _union_length(at: I64, window: int) -> int:
@@ -69,7 +71,9 @@ DETECTOR: Final = Detector(
     needs=frozenset({"displacement"}),
     parameters={
         "within_hours": Parameter(8, "hours", "methods.md 5.3: a queue re-routes within hours"),
-        "most_log_odds": Parameter(4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"),
+        "most_log_odds": Parameter(
+            4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"
+        ),
         "least_members": Parameter(6, "accounts", "fewer have no usual pace"),
         "least_new": Parameter(2, "accounts", "one newcomer is chance"),
     },

@@ -74,8 +74,14 @@ DETECTOR: Final = Detector(
     source="threat.md T6; methods.md 5.5 (echo index)",
     needs=frozenset({"echo"}),
     parameters={
-        "runs": Parameter(2, "sampled 10-word runs", "one run may be a stock phrase; a sample of 1 in 16 leaves two from about 40 words"),
-        "least_exchanges": Parameter(3, "exchanges", "who grades or discusses answers meets one of another's by chance"),
+        "runs": Parameter(
+            2,
+            "sampled 10-word runs",
+            "one run may be a stock phrase; a sample of 1 in 16 leaves two from about 40 words",
+        ),
+        "least_exchanges": Parameter(
+            3, "exchanges", "who grades or discusses answers meets one of another's by chance"
+        ),
         **SHARE_PARAMETERS,
     },
     statement="{share} of the members send back answers that we gave to other members, or have theirs sent back; in other groups {baseline} do.",

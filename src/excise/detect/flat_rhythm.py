@@ -12,11 +12,13 @@ from excise.model.clusters import Clusters
 from excise.model.tables import F64, I64, Traffic
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  the same whatever the clusters
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark accounts whose opening requests come at nearly equal intervals over several days; known with enough of them."""
     e = traffic.exchanges
     opening = np.flatnonzero(e.messages <= 1)
-    count, spread, span = gap_statistics(e.account[opening].astype(np.int64), e.at[opening], len(traffic.accounts))
+    count, spread, span = gap_statistics(
+        e.account[opening].astype(np.int64), e.at[opening], len(traffic.accounts)
+    )
     known = (count >= p["least_exchanges"]) & (span >= p["least_days"] * 24 * HOUR)
     return Marks((spread <= p["most_variation"]) & known, known)
 
@@ -34,7 +36,7 @@ def gap_statistics(account: I64, at: I64, accounts: int) -> tuple[I64, F64, I64]
     square = np.bincount(owner, weights=gap * gap, minlength=accounts)
     mean = total / np.maximum(n, 1)
     variance = np.maximum(square / np.maximum(n, 1) - mean * mean, 0.0)
-    spread = np.where((n >= 2) & (mean > 0), np.sqrt(variance) / np.maximum(mean, 1e-12), np.inf)  # noqa: PLR2004
+    spread = np.where((n >= 2) & (mean > 0), np.sqrt(variance) / np.maximum(mean, 1e-12), np.inf)
     return count, spread, (total * HOUR).astype(np.int64)
 
 
@@ -50,7 +52,9 @@ DETECTOR: Final = Detector(
         "floor": Parameter(0.02, "share of members", "even senders exist in every deployment"),
         "least_exchanges": Parameter(20, "exchanges", "fewer gaps say little of their spread"),
         "least_days": Parameter(3, "days", "a short batch is even by nature"),
-        "most_variation": Parameter(0.6, "standard deviation / mean", "random arrivals have 1, real clients 1.45 (threat.md 7)"),
+        "most_variation": Parameter(
+            0.6, "standard deviation / mean", "random arrivals have 1, real clients 1.45 (threat.md 7)"
+        ),
     },
     statement="{share} of the members with enough requests send at an even pace for days, day and night; in other groups {baseline} do.",
     marks=mark,

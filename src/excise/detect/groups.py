@@ -24,7 +24,9 @@ def count_rows(traffic: Traffic, clusters: Clusters, rows: I64) -> F64:
 
 def count_members(clusters: Clusters, which: Bool) -> F64:
     """Return, for each cluster, the number of members for which `which` (one value an account) holds."""
-    return np.bincount(clusters.label[(clusters.label >= 0) & which], minlength=len(clusters)).astype(np.float64)
+    return np.bincount(clusters.label[(clusters.label >= 0) & which], minlength=len(clusters)).astype(
+        np.float64
+    )
 
 
 def tied_members(clusters: Clusters, detector: str) -> Bool:
@@ -36,7 +38,9 @@ def tied_members(clusters: Clusters, detector: str) -> Bool:
     return out
 
 
-def measure_marks(detector: Detector, clusters: Clusters, marks: Marks, p: Settings) -> Sequence[Evidence | None]:
+def measure_marks(
+    detector: Detector, clusters: Clusters, marks: Marks, p: Settings
+) -> Sequence[Evidence | None]:
     """Evidence of a detector that marks members: the share of marked ones where it stands out from other groups."""
     hits = count_members(clusters, marks.shows & marks.known)
     trials = count_members(clusters, marks.known)
@@ -57,10 +61,14 @@ def share_evidence(
         share = hits[k] / trials[k] if trials[k] else 0.0
         shown = hits[k] >= _LEAST_MEMBERS and share >= p["least_share"] and log_odds > 0
         value = min(log_odds, p["most_log_odds"])
-        out.append(Evidence(detector.id, detector.layer, say(share, shares.baseline), share, shares.baseline, value) if shown else None)
+        out.append(
+            Evidence(detector.id, detector.layer, say(share, shares.baseline), share, shares.baseline, value)
+            if shown
+            else None
+        )
     return out
 
 
 def percent(share: float) -> str:
     """Say a share, without more digits than it has."""
-    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"  # noqa: PLR2004  from 10 % on whole numbers are enough
+    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"

@@ -39,21 +39,32 @@ def find_habits(exchanges: Exchanges, systems: Systems, accounts: int, settings:
     Raises InputError for more accounts than a key holds.
     """
     if accounts > MAX_ACCOUNTS:
-        raise InputError(f"{accounts:,} accounts are more than the {MAX_ACCOUNTS:,} of one scan", hint="scan a shorter period, or each product by itself")
+        raise InputError(
+            f"{accounts:,} accounts are more than the {MAX_ACCOUNTS:,} of one scan",
+            hint="scan a shorter period, or each product by itself",
+        )
     texts = distinct_texts(exchanges)
     account = exchanges.account.astype(np.int64)
     lists = (exchanges.shingles, exchanges.marks)
     prompts = (systems.shingles, systems.marks)
     keys = np.concatenate(
         [_keys(account, texts, part.offsets, part.values) for part in lists]
-        + [_prompt_keys(*_prompts_used(exchanges, texts), part.offsets, part.values, settings.repeats) for part in prompts]
+        + [
+            _prompt_keys(*_prompts_used(exchanges, texts), part.offsets, part.values, settings.repeats)
+            for part in prompts
+        ]
     )
     keys.sort()
     keys, spread = _repeated(keys, settings.repeats, settings.most_accounts)
     total, seen = np.zeros(len(keys)), np.zeros(len(keys), np.int64)
     system = exchanges.system.astype(np.int64)
     _spread_weights(keys, hash_index(keys), account, system, texts, _flat(lists), _flat(prompts), total, seen)
-    return Habits(keys >> np.uint64(_ACCOUNT_BITS), (keys & _LOW).astype(np.int32), spread.astype(np.int32), total / np.maximum(seen, 1))
+    return Habits(
+        keys >> np.uint64(_ACCOUNT_BITS),
+        (keys & _LOW).astype(np.int32),
+        spread.astype(np.int32),
+        total / np.maximum(seen, 1),
+    )
 
 
 def _flat(lists: tuple[Any, Any]) -> tuple[I64, U64, I64, U64]:
@@ -178,7 +189,15 @@ def find_key(keys: U64, table: I64, key: np.uint64) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _spread_weights(
-    keys: U64, table: I64, account: I64, system: I64, texts: Bool, user: Any, prompt: Any, total: F64, seen: I64
+    keys: U64,
+    table: I64,
+    account: I64,
+    system: I64,
+    texts: Bool,
+    user: Any,
+    prompt: Any,
+    total: F64,
+    seen: I64,
 ) -> None:
     """For each text, share one unit among the habits in it."""
     found = np.empty(4096, np.int64)
@@ -197,7 +216,9 @@ def _spread_weights(
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect(keys: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64, found: I64, n: int) -> int:
+def _collect(
+    keys: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64, found: I64, n: int
+) -> int:
     for i in range(offsets[row], offsets[row + 1]):
         at = find_key(keys, table, pack_key(values[i], low))
         if at >= 0 and n < len(found):

@@ -17,11 +17,16 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts that carry exchanges of one session, or of one device."""
     e = traffic.exchanges
     device = np.where(e.relay == 1, np.uint64(0), e.device)  # a constant of the software is nobody's device
-    a, b, weight = tie_by_key(np.concatenate([e.session, device]), np.concatenate([e.account, e.account]), len(traffic.accounts), most=int(p["most_accounts"]))
+    a, b, weight = tie_by_key(
+        np.concatenate([e.session, device]),
+        np.concatenate([e.account, e.account]),
+        len(traffic.accounts),
+        most=int(p["most_accounts"]),
+    )
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=True)
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  ties carry the parameters
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that carry another member's conversation or device; known where sessions or devices are."""
     e = traffic.exchanges
     known = np.zeros(len(traffic.accounts), np.bool_)
@@ -37,7 +42,9 @@ DETECTOR: Final = Detector(
     source="threat.md section 4 (stickiness and identity of a stock relay)",
     needs=frozenset({"sessions"}),
     parameters={
-        "most_accounts": Parameter(500, "accounts", "a session or device of more accounts is taken for a constant of some client"),
+        "most_accounts": Parameter(
+            500, "accounts", "a session or device of more accounts is taken for a constant of some client"
+        ),
         **SHARE_PARAMETERS,
     },
     statement="{share} of the members carry conversations or devices that other members without a common owner carry too; in other groups {baseline} do.",

@@ -8,15 +8,17 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from excise.detect.pivot import HOUR
 from excise.detect.habits import find_key, hash_index, pack_key
+from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters
 from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
 
 _CLUSTER: Final = np.uint64(0xFFFFFF)
 
 
-def match(traffic: Traffic, clusters: Clusters, *, share_inside: float, share_of_cluster: float = 0.3) -> Clusters:
+def match(
+    traffic: Traffic, clusters: Clusters, *, share_inside: float, share_of_cluster: float = 0.3
+) -> Clusters:
     """Return the clusters with `matched` and `wrapper` filled from both prompts of each exchange.
 
     A cluster's tokens are those that two and more members repeat, where members are at least `share_inside` of the token's
@@ -41,7 +43,11 @@ def public_items(traffic: Traffic, clusters: Clusters) -> F64:
     order = np.lexsort((e.doc[rows], label))
     rows, label = rows[order], label[order]
     doc, who, when = e.doc[rows], e.account[rows], e.at[rows]
-    start = np.flatnonzero(np.append(True, (doc[1:] != doc[:-1]) | (label[1:] != label[:-1]))) if len(rows) else rows
+    start = (
+        np.flatnonzero(np.append(True, (doc[1:] != doc[:-1]) | (label[1:] != label[:-1])))
+        if len(rows)
+        else rows
+    )
     if not len(start):
         return np.zeros(len(clusters))
     size = np.diff(np.append(start, len(rows)))
@@ -60,12 +66,14 @@ def _cluster_tokens(habits: Habits, clusters: Clusters, share_inside: float, sha
     spread = habits.spread[kept][order]
     key, first, count = np.unique(key[order], return_index=True, return_counts=True)
     size = clusters.sizes()[(key & _CLUSTER).astype(np.int64)]
-    mine = (count >= 2) & ((count >= share_inside * spread[first]) | (count >= share_of_cluster * size))  # noqa: PLR2004
+    mine = (count >= 2) & ((count >= share_inside * spread[first]) | (count >= share_of_cluster * size))
     return np.asarray(key[mine], np.uint64)
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(key: U64, table: I64, label: I64, system: I64, user: Any, prompt: Any, matched: I32, wrapper: U64) -> None:
+def _count(
+    key: U64, table: I64, label: I64, system: I64, user: Any, prompt: Any, matched: I32, wrapper: U64
+) -> None:
     for row in range(len(label)):
         if label[row] < 0:
             continue
@@ -86,7 +94,9 @@ def _count(key: U64, table: I64, label: I64, system: I64, user: Any, prompt: Any
 
 
 @numba.njit(cache=True, nogil=True)
-def _match_list(key: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64) -> tuple[int, np.uint64]:
+def _match_list(
+    key: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64
+) -> tuple[int, np.uint64]:
     n, mark = 0, np.uint64(0)
     for i in range(offsets[row], offsets[row + 1]):
         wanted = pack_key(values[i], low)

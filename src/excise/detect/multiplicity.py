@@ -18,7 +18,13 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     first, second = _coincidences(traffic, p)
     x, y = traffic.exchanges.account[first], traffic.exchanges.account[second]
     weight = np.full(len(x), np.log(max(2.0, len(traffic.accounts) / 2.0)))
-    return Ties(DETECTOR.id, DETECTOR.layer, *sum_pairs(np.minimum(x, y), np.maximum(x, y), weight), alone=False, binds=True)
+    return Ties(
+        DETECTOR.id,
+        DETECTOR.layer,
+        *sum_pairs(np.minimum(x, y), np.maximum(x, y), weight),
+        alone=False,
+        binds=True,
+    )
 
 
 def _coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
@@ -31,7 +37,11 @@ def _coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
     size = np.diff(np.append(start, len(rows)))
     span = np.repeat(at[start + size - 1] - at[start], size) if len(rows) else at
     short = (span <= p["within_hours"] * HOUR) & (np.repeat(size, size) <= p["most_copies"])
-    next_to = np.flatnonzero((doc[1:] == doc[:-1]) & (account[1:] != account[:-1]) & short[1:]) if len(rows) else rows
+    next_to = (
+        np.flatnonzero((doc[1:] == doc[:-1]) & (account[1:] != account[:-1]) & short[1:])
+        if len(rows)
+        else rows
+    )
     return rows[next_to], rows[next_to + 1] if len(rows) else rows
 
 
@@ -62,8 +72,12 @@ DETECTOR: Final = Detector(
     parameters={
         "least_tokens": Parameter(12, "tokens", "shorter texts coincide by chance"),
         "least_texts": Parameter(2, "texts", "one text in common within hours may be a coincidence"),
-        "within_hours": Parameter(12, "hours", "resampling happens within the life of a queue, hours (methods.md 5.4)"),
-        "most_copies": Parameter(24, "exchanges", "k of published pipelines is 1 to 16; more is a public text"),
+        "within_hours": Parameter(
+            12, "hours", "resampling happens within the life of a queue, hours (methods.md 5.4)"
+        ),
+        "most_copies": Parameter(
+            24, "exchanges", "k of published pipelines is 1 to 16; more is a public text"
+        ),
         **SHARE_PARAMETERS,
     },
     statement="{share} of the members sent the very text of another member within hours, a text seen at no other time; in other groups {baseline} did.",

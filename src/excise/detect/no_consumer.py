@@ -20,7 +20,9 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     total = count_rows(traffic, clusters, rows)
     single = count_rows(traffic, clusters, rows[traffic.exchanges.messages[rows] <= 1])
     trials = np.minimum(total, clusters.sizes().astype(np.float64))
-    return share_evidence(DETECTOR, np.where(total > 0, single / np.maximum(total, 1) * trials, 0.0), trials, _say, p)
+    return share_evidence(
+        DETECTOR, np.where(total > 0, single / np.maximum(total, 1) * trials, 0.0), trials, _say, p
+    )
 
 
 def _say(share: float, baseline: float) -> str:

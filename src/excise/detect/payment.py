@@ -21,7 +21,7 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=False)
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  ties carry the parameters
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that pay with another member's instrument; known where the accounts table names one."""
     return Marks(tied_members(clusters, DETECTOR.id), traffic.accounts.payment != 0)
 
@@ -34,7 +34,9 @@ DETECTOR: Final = Detector(
     source="threat.md L1-L3; methods.md 4 (money components of real operators)",
     needs=frozenset({"payment"}),
     parameters={
-        "most_accounts": Parameter(100, "accounts", "an instrument of more accounts is a card issuer's or a reseller's range"),
+        "most_accounts": Parameter(
+            100, "accounts", "an instrument of more accounts is a card issuer's or a reseller's range"
+        ),
         **SHARE_PARAMETERS,
     },
     statement="{share} of the members whose payment is known share an instrument with another member of no common owner; in other groups {baseline} do.",

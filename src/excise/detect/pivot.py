@@ -15,7 +15,7 @@ HOUR = 3_600_000_000
 _RELEASE = schema.EVENT_KINDS.index("model_release")
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  the same for all accounts
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark early adopters; known for accounts that were active on both sides of a release."""
     early, could = early_adopters(traffic, within=int(p["within_hours"]) * HOUR)
     return Marks(early, could)
@@ -30,7 +30,11 @@ def early_adopters(traffic: Traffic, *, within: int) -> tuple[Bool, Bool]:
     for i in np.flatnonzero(events.kind == _RELEASE):
         at, model = events.at[i], events.model[i]
         around = (first < at) & (last > at + within)
-        taken = (traffic.exchanges.model == model) & (traffic.exchanges.at >= at) & (traffic.exchanges.at < at + within)
+        taken = (
+            (traffic.exchanges.model == model)
+            & (traffic.exchanges.at >= at)
+            & (traffic.exchanges.at < at + within)
+        )
         adopted = np.zeros(n, np.bool_)
         adopted[traffic.exchanges.account[taken]] = True
         could |= around
@@ -52,10 +56,16 @@ DETECTOR: Final = Detector(
     source="threat.md T20 and 5.8; methods.md 5.7 (difference in differences against matched benign)",
     needs=frozenset({"releases"}),
     parameters={
-        "within_hours": Parameter(48, "hours", "threat.md T20: under 24 h at the disclosed campaign; 48 h leaves an account time to be used (bench/sweep.py)"),
+        "within_hours": Parameter(
+            48,
+            "hours",
+            "threat.md T20: under 24 h at the disclosed campaign; 48 h leaves an account time to be used (bench/sweep.py)",
+        ),
         **SHARE_PARAMETERS,
         "floor": Parameter(0.02, "share of members", "early adopters exist in every deployment"),
-        "least_share": Parameter(0.1, "share of members", "threat.md L4-L6: part of a pool pivots at once, the rest staggers"),
+        "least_share": Parameter(
+            0.1, "share of members", "threat.md L4-L6: part of a pool pivots at once, the rest staggers"
+        ),
     },
     statement="{share} of the members that were active around a model release used the new model within two days; in other groups {baseline} did.",
     marks=mark,

@@ -14,7 +14,7 @@ from excise.model.findings import Evidence
 from excise.model.tables import Traffic
 
 
-def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: ARG001  the same for any settings
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark accounts with an exchange that carries the constant; known where device ids are logged."""
     e = traffic.exchanges
     shows, known = np.zeros((2, len(clusters.label)), np.bool_)
@@ -26,7 +26,10 @@ def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:  # noqa: A
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Count the members with the signature; it says relay, and nothing of what the relay is for."""
     hits, sizes = count_members(clusters, mark(traffic, clusters, p).shows), clusters.sizes()
-    return [_evidence(int(h), float(h / n), p) if h >= p["least_accounts"] and h / n >= p["least_share"] else None for h, n in zip(hits, sizes, strict=True)]
+    return [
+        _evidence(int(h), float(h / n), p) if h >= p["least_accounts"] and h / n >= p["least_share"] else None
+        for h, n in zip(hits, sizes, strict=True)
+    ]
 
 
 def _evidence(accounts: int, share: float, p: Settings) -> Evidence:
@@ -43,7 +46,9 @@ DETECTOR: Final = Detector(
     needs=frozenset({"client"}),
     parameters={
         "least_accounts": Parameter(2, "accounts", "one account with it is one user's choice of software"),
-        "least_share": Parameter(0.2, "share of members", "a few members' software says nothing of the others"),
+        "least_share": Parameter(
+            0.2, "share of members", "a few members' software says nothing of the others"
+        ),
         "log_odds": Parameter(4.0, "nats", "for a relay; it does not count towards distillation"),
     },
     claim="relay",

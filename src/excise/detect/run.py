@@ -23,24 +23,44 @@ def find_ties(detectors: Sequence[Detector], traffic: Traffic, overrides: Overri
     return [d.ties(traffic, d.settings(overrides.get(d.id, {}))) for d in detectors if d.ties is not None]
 
 
-def find_marks(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> dict[str, Marks]:
+def find_marks(
+    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides
+) -> dict[str, Marks]:
     """Return, by detector, which accounts show its signal."""
-    return {d.id: d.marks(traffic, clusters, d.settings(overrides.get(d.id, {}))) for d in detectors if d.marks is not None}
+    return {
+        d.id: d.marks(traffic, clusters, d.settings(overrides.get(d.id, {})))
+        for d in detectors
+        if d.marks is not None
+    }
 
 
-def find_rows(detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides) -> dict[str, I64]:
+def find_rows(
+    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides
+) -> dict[str, I64]:
     """Return, by detector, the exchanges that show its signal within a cluster."""
-    return {d.id: d.rows(traffic, clusters, d.settings(overrides.get(d.id, {}))) for d in detectors if d.rows is not None}
+    return {
+        d.id: d.rows(traffic, clusters, d.settings(overrides.get(d.id, {})))
+        for d in detectors
+        if d.rows is not None
+    }
 
 
 def measure(
-    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, marks: Mapping[str, Marks], overrides: Overrides
+    detectors: Sequence[Detector],
+    traffic: Traffic,
+    clusters: Clusters,
+    marks: Mapping[str, Marks],
+    overrides: Overrides,
 ) -> list[list[Evidence]]:
     """Return the evidence on each cluster, in the order of the detectors; `marks` as `find_marks` gives them."""
     out: list[list[Evidence]] = [[] for _ in range(len(clusters))]
     for detector in detectors:
         p = detector.settings(overrides.get(detector.id, {}))
-        found = detector.measure(traffic, clusters, p) if detector.measure else measure_marks(detector, clusters, marks[detector.id], p)
+        found = (
+            detector.measure(traffic, clusters, p)
+            if detector.measure
+            else measure_marks(detector, clusters, marks[detector.id], p)
+        )
         for k, evidence in enumerate(found):
             if evidence is not None:
                 out[k].append(evidence)

@@ -98,7 +98,7 @@ def wrappers_shared(ties: Ties, clusters: Clusters, population: int, *, closest:
     return np.where(label >= 0, total / nearest / np.log(population / np.maximum(size, 2)), 0.0)
 
 
-def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:  # noqa: ARG001  in the clusters
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Compare how many wrappers a typical member shares with this deployment's other groups of three and more.
 
     Groups whose texts are a public set of items are left out of the comparison: each item is a wrapper of its own there.
@@ -106,7 +106,10 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     wrappers = np.array([float(np.median(clusters.wrappers[clusters.of(k)])) for k in range(len(clusters))])
     compared = (wrappers > 0) & (clusters.sizes() >= p["peer_size"]) & (clusters.items < p["public_items"])
     null = wrappers[compared].tolist()
-    return [_compare(float(wrappers[k]), null, p) if wrappers[k] > 0 and null else None for k in range(len(clusters))]
+    return [
+        _compare(float(wrappers[k]), null, p) if wrappers[k] > 0 and null else None
+        for k in range(len(clusters))
+    ]
 
 
 def _compare(wrappers: float, null: Sequence[float], p: Settings) -> Evidence | None:
@@ -130,11 +133,21 @@ DETECTOR: Final = Detector(
     source="threat.md T1, T3; methods.md 4 (repetition and degree cap), 5.10 (format contract)",
     needs=frozenset({"content"}),
     parameters={
-        "most_log_odds": Parameter(4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"),
-        "closest": Parameter(0.25, "share of members", "a campaign may be part of its group: the closest quarter tells"),
+        "most_log_odds": Parameter(
+            4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"
+        ),
+        "closest": Parameter(
+            0.25, "share of members", "a campaign may be part of its group: the closest quarter tells"
+        ),
         "peer_size": Parameter(3, "accounts", "pairs share much by chance: there are many"),
-        "public_items": Parameter(0.1, "share of exchanges", "from there on a group runs a public set of items"),
-        "share_inside": Parameter(0.3, "share of users", "a token that mostly strangers use is no campaign's; swept in bench/sweep.py"),
+        "public_items": Parameter(
+            0.1, "share of exchanges", "from there on a group runs a public set of items"
+        ),
+        "share_inside": Parameter(
+            0.3,
+            "share of users",
+            "a token that mostly strangers use is no campaign's; swept in bench/sweep.py",
+        ),
         "least_nats": Parameter(3.0, "nats", "below, pairs only fill memory; swept in bench/sweep.py"),
     },
     ties=tie,

@@ -27,7 +27,11 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     out: list[Evidence | None] = []
     for k in range(len(clusters)):
         piece = slice(start[k], start[k + 1])
-        out.append(_evidence(account[piece], hour[piece], p) if len(np.unique(account[piece])) >= p["least_members"] else None)
+        out.append(
+            _evidence(account[piece], hour[piece], p)
+            if len(np.unique(account[piece])) >= p["least_members"]
+            else None
+        )
     return out
 
 
@@ -48,7 +52,9 @@ def _evidence(account: I64, hour: I64, p: Settings) -> Evidence | None:
     member = np.unique(account, return_inverse=True)[1]
     draws = np.random.default_rng(0).integers(0, days, (int(p["draws"]), int(member.max()) + 1))
     observed = _co_active(hour, days * 24)
-    null = np.array([_co_active((hour + shift[member] * 24) % (days * 24), days * 24) for shift in draws], np.float64)
+    null = np.array(
+        [_co_active((hour + shift[member] * 24) % (days * 24), days * 24) for shift in draws], np.float64
+    )
     spread = float(null.std()) or 1.0
     z = (observed - float(null.mean())) / max(spread, float(np.sqrt(null.mean() + 1.0)))
     log_odds = log_odds_of(2.0 * normal_tail(abs(z)))
@@ -56,7 +62,14 @@ def _evidence(account: I64, hour: I64, p: Settings) -> Evidence | None:
         return None
     how = "together" if z > 0 else "in turns"
     statement = f"The members' wrapped requests come {how}: {observed} pairs of members share an hour of work, against {null.mean():.0f} when their days are shifted at random."
-    return Evidence(DETECTOR.id, DETECTOR.layer, statement, float(observed), float(null.mean()), min(log_odds, p["most_log_odds"]))
+    return Evidence(
+        DETECTOR.id,
+        DETECTOR.layer,
+        statement,
+        float(observed),
+        float(null.mean()),
+        min(log_odds, p["most_log_odds"]),
+    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -81,7 +94,9 @@ DETECTOR: Final = Detector(
         "least_members": Parameter(4, "accounts", "fewer have no rhythm in common to speak of"),
         "least_days": Parameter(4, "days", "shifts by whole days need some"),
         "draws": Parameter(60, "draws", "mean and spread of the null to about 10 %"),
-        "most_log_odds": Parameter(1.0, "nats", "users' own doings (a release, a term) put them on the same days too"),
+        "most_log_odds": Parameter(
+            1.0, "nats", "users' own doings (a release, a term) put them on the same days too"
+        ),
     },
     measure=measure,
 )

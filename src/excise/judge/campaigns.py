@@ -31,7 +31,13 @@ def iso_time(at: int) -> str:
 
 
 def describe(
-    finding: Finding, q_value: float, traffic: Traffic, clusters: Clusters, layers: Mapping[str, Layer], wrapper: Wrapper | None, releases: Sequence[Mark]
+    finding: Finding,
+    q_value: float,
+    traffic: Traffic,
+    clusters: Clusters,
+    layers: Mapping[str, Layer],
+    wrapper: Wrapper | None,
+    releases: Sequence[Mark],
 ) -> Campaign:
     """Return the campaign of a finding: of the accused where there are some, else of all members."""
     e = traffic.exchanges
@@ -84,7 +90,10 @@ def capabilities(traffic: Traffic, harvest: I64) -> tuple[str, ...]:
     for bit, family in enumerate(traffic.families):
         n = int(((traffic.exchanges.families[harvest] >> np.uint64(bit)) & np.uint64(1)).sum())
         found[family.capability] = max(found.get(family.capability, 0), n)
-    named = sorted((name for name, n in found.items() if n >= _CAPABILITY_SHARE * max(1, len(harvest))), key=lambda c: (-found[c], c))
+    named = sorted(
+        (name for name, n in found.items() if n >= _CAPABILITY_SHARE * max(1, len(harvest))),
+        key=lambda c: (-found[c], c),
+    )
     return tuple(named) or (("other",) if len(harvest) else ())
 
 
@@ -110,22 +119,39 @@ def releases_within(releases: Sequence[Mark], at: I64) -> tuple[Mark, ...]:
 def suspensions(traffic: Traffic, accounts: I32, at: I64) -> tuple[Mark, ...]:
     """Return, for each day of the campaign's life, how many members were suspended; never whom."""
     events = traffic.events
-    hit = (events.kind == _SUSPENSION) & np.isin(events.account, accounts) & (events.at >= at.min()) & (events.at <= at.max() + DAY)
+    hit = (
+        (events.kind == _SUSPENSION)
+        & np.isin(events.account, accounts)
+        & (events.at >= at.min())
+        & (events.at <= at.max() + DAY)
+    )
     day, count = np.unique(events.at[hit] // DAY, return_counts=True)
-    return tuple(Mark(iso_time(d * DAY), "suspension", f"{n} suspended") for d, n in zip(day.tolist(), count.tolist(), strict=True))
+    return tuple(
+        Mark(iso_time(d * DAY), "suspension", f"{n} suspended")
+        for d, n in zip(day.tolist(), count.tolist(), strict=True)
+    )
 
 
 def graph(traffic: Traffic, edges: Edges, accounts: I32, layers: Mapping[str, Layer]) -> Graph:
     """Return how the best linked members hang together."""
     inside = np.isin(edges.a, accounts) & np.isin(edges.b, accounts)
     a, b, weight, kinds = edges.a[inside], edges.b[inside], edges.weight[inside], edges.kinds[inside]
-    degree = np.bincount(np.concatenate([a, b]), weights=np.concatenate([weight, weight]), minlength=int(accounts.max()) + 1)
+    degree = np.bincount(
+        np.concatenate([a, b]), weights=np.concatenate([weight, weight]), minlength=int(accounts.max()) + 1
+    )
     drawn = np.sort(accounts[np.lexsort((accounts, -degree[accounts]))][:_DRAWN])
     kept = np.isin(a, drawn) & np.isin(b, drawn)
     position = {int(code): i for i, code in enumerate(drawn)}
     links = tuple(
-        Link(position[x], position[y], round(w, 3), tuple(sorted({layers[d] for i, d in enumerate(edges.detectors) if k >> i & 1})))
-        for x, y, w, k in zip(a[kept].tolist(), b[kept].tolist(), weight[kept].tolist(), kinds[kept].tolist(), strict=True)
+        Link(
+            position[x],
+            position[y],
+            round(w, 3),
+            tuple(sorted({layers[d] for i, d in enumerate(edges.detectors) if k >> i & 1})),
+        )
+        for x, y, w, k in zip(
+            a[kept].tolist(), b[kept].tolist(), weight[kept].tolist(), kinds[kept].tolist(), strict=True
+        )
     )
     return Graph(tuple(traffic.accounts.name[drawn].tolist()), _strongest(links), len(accounts))
 

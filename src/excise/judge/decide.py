@@ -60,7 +60,9 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     start = np.searchsorted(_labels(traffic, clusters, telling), np.arange(len(clusters) + 1))
     out = []
     for k in range(len(clusters)):
-        judgement = judge(found.evidence[k], found.relays, facts[k], traffic.available, priors[k], settings.fuse)
+        judgement = judge(
+            found.evidence[k], found.relays, facts[k], traffic.available, priors[k], settings.fuse
+        )
         shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
         members = clusters.of(k)
         speaking = [d for d in shown if judgement.verdict != "relay" or d in found.relays]
@@ -87,7 +89,11 @@ def _labels(traffic: Traffic, clusters: Clusters, rows: I64) -> I32:
 
 
 def _membership(
-    members: I32, shown: Sequence[str], clusters: Clusters, signals: Mapping[str, Signal], settings: MemberSettings
+    members: I32,
+    shown: Sequence[str],
+    clusters: Clusters,
+    signals: Mapping[str, Signal],
+    settings: MemberSettings,
 ) -> tuple[F64, Bool]:
     """Probability of belonging, and whether the account shows something of its own beyond one shared template."""
     mine = [signals[d] for d in shown if d in signals]
@@ -95,7 +101,9 @@ def _membership(
     belonging = belong(members, mine, settings.wrapper_nats * (shared - 1.0), settings)
     shows = _shows(members, shown, signals)
     company = keeps_company(members, shows, clusters)
-    return belonging, shows | ((shared >= settings.several_wrappers) & (company >= settings.company * shows.mean()))
+    return belonging, shows | (
+        (shared >= settings.several_wrappers) & (company >= settings.company * shows.mean())
+    )
 
 
 def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
@@ -106,8 +114,12 @@ def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
     mine = clusters.edges_of(int(clusters.label[members[0]]))
     a, b = np.searchsorted(members, clusters.edges.a[mine]), np.searchsorted(members, clusters.edges.b[mine])
     weight = np.power(clusters.edges.weight[mine], 3.0)
-    to_shown = np.bincount(a, weights=weight * shows[b], minlength=len(members)) + np.bincount(b, weights=weight * shows[a], minlength=len(members))
-    total = np.bincount(a, weights=weight, minlength=len(members)) + np.bincount(b, weights=weight, minlength=len(members))
+    to_shown = np.bincount(a, weights=weight * shows[b], minlength=len(members)) + np.bincount(
+        b, weights=weight * shows[a], minlength=len(members)
+    )
+    total = np.bincount(a, weights=weight, minlength=len(members)) + np.bincount(
+        b, weights=weight, minlength=len(members)
+    )
     return to_shown / np.maximum(total, 1e-12)
 
 
@@ -118,9 +130,17 @@ def _shows(members: I32, shown: Sequence[str], signals: Mapping[str, Signal]) ->
     return out
 
 
-def _finding(k: int, judgement: Judgement, members: I32, belonging: F64, accused: Bool, harvest: I64, shown: tuple[str, ...]) -> Finding:
+def _finding(
+    k: int,
+    judgement: Judgement,
+    members: I32,
+    belonging: F64,
+    accused: Bool,
+    harvest: I64,
+    shown: tuple[str, ...],
+) -> Finding:
     """A verdict that accuses needs two accounts that it is about; otherwise nothing is claimed."""
-    if judgement.verdict in ACCUSING and accused.sum() < 2:  # noqa: PLR2004
+    if judgement.verdict in ACCUSING and accused.sum() < 2:
         judgement = judgement.without_claim()
     if judgement.verdict not in ACCUSING:
         accused, harvest = np.zeros(len(members), np.bool_), harvest[:0]

@@ -53,10 +53,17 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     order = np.argsort(label, kind="stable")
     rows, label = rows[order], label[order]
     start = np.searchsorted(label, np.arange(len(clusters) + 1))
-    users = _distinct_per_account(traffic.exchanges.account, traffic.exchanges.end_user, len(traffic.accounts))
+    users = _distinct_per_account(
+        traffic.exchanges.account, traffic.exchanges.end_user, len(traffic.accounts)
+    )
     system = (traffic.exchanges.system.astype(np.int64) + 1).astype(np.uint64)
     prompts = _distinct_per_account(traffic.exchanges.account, system, len(traffic.accounts))
-    return [_facts(traffic, clusters.of(k), rows[start[k] : start[k + 1]], users, prompts, float(clusters.items[k])) for k in range(len(clusters))]
+    return [
+        _facts(
+            traffic, clusters.of(k), rows[start[k] : start[k + 1]], users, prompts, float(clusters.items[k])
+        )
+        for k in range(len(clusters))
+    ]
 
 
 def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, items: float) -> Facts:
@@ -101,5 +108,8 @@ def largest_group(values: np.ndarray) -> int:
 
 def _distinct_per_account(account: I32, value: U64, accounts: int) -> I64:
     known = value != 0
-    pairs = np.unique(account[known].astype(np.uint64) << np.uint64(40) | (value[known] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24))
+    pairs = np.unique(
+        account[known].astype(np.uint64) << np.uint64(40)
+        | (value[known] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24)
+    )
     return np.bincount((pairs >> np.uint64(40)).astype(np.int64), minlength=accounts)

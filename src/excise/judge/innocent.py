@@ -41,9 +41,15 @@ def one_owner(case: Case) -> tuple[InnocentVerdict, str]:
     f = case.facts
     if f.owner_known < FEW_KNOWN:
         return "possible", "The owners of the accounts are not known."
-    if f.owner >= 0.5:  # noqa: PLR2004  a majority of those known
-        return "likely", f"{f.owner:.0%} of the {f.owner_known} members whose owner is known belong to one owner."
-    return "ruled-out", f"The {f.owner_known} members whose owner is known have different owners; the largest holds {f.owner:.0%} of them."
+    if f.owner >= 0.5:
+        return (
+            "likely",
+            f"{f.owner:.0%} of the {f.owner_known} members whose owner is known belong to one owner.",
+        )
+    return (
+        "ruled-out",
+        f"The {f.owner_known} members whose owner is known have different owners; the largest holds {f.owner:.0%} of them.",
+    )
 
 
 def declared(case: Case) -> tuple[InnocentVerdict, str]:
@@ -59,12 +65,21 @@ def declared(case: Case) -> tuple[InnocentVerdict, str]:
 def public_items(case: Case) -> tuple[InnocentVerdict, str]:
     """An evaluation harness: strangers run the same public item set, each at a time of its own."""
     f = case.facts
-    in_step = case.share("multiplicity") >= 0.5  # noqa: PLR2004  a queue samples most members; a public set meets by chance
+    in_step = case.share("multiplicity") >= 0.5
     if f.items >= SOME and not in_step and not case.shows("block-replay"):
-        return "likely", f"{f.items:.0%} of the wrapped requests are texts that other members send too, days apart: a public set of items."
+        return (
+            "likely",
+            f"{f.items:.0%} of the wrapped requests are texts that other members send too, days apart: a public set of items.",
+        )
     if f.items >= SOME / 3:
-        return "possible", f"{f.items:.0%} of the wrapped requests are texts that other members send too, days apart."
-    return "ruled-out", f"The payloads differ: only {f.items:.1%} of the wrapped requests are sent by several members on different days."
+        return (
+            "possible",
+            f"{f.items:.0%} of the wrapped requests are texts that other members send too, days apart.",
+        )
+    return (
+        "ruled-out",
+        f"The payloads differ: only {f.items:.1%} of the wrapped requests are sent by several members on different days.",
+    )
 
 
 def fixed_prompt_client(case: Case) -> tuple[InnocentVerdict, str]:
@@ -72,29 +87,47 @@ def fixed_prompt_client(case: Case) -> tuple[InnocentVerdict, str]:
     f = case.facts
     together = case.shows("pivot", "multiplicity", "displacement", "block-replay", "echo", "payment")
     if f.one_system >= MOST and not together:
-        return "likely", f"{f.one_system:.0%} of the wrapped requests carry one system prompt, and nothing but the prompt joins the accounts."
+        return (
+            "likely",
+            f"{f.one_system:.0%} of the wrapped requests carry one system prompt, and nothing but the prompt joins the accounts.",
+        )
     if f.one_system >= MOST:
-        return "possible", f"{f.one_system:.0%} of the wrapped requests carry one system prompt, but the accounts also act together."
-    return "ruled-out", f"What is shared is not one program's prompt: the most common system prompt is in {f.one_system:.0%} of the wrapped requests."
+        return (
+            "possible",
+            f"{f.one_system:.0%} of the wrapped requests carry one system prompt, but the accounts also act together.",
+        )
+    return (
+        "ruled-out",
+        f"What is shared is not one program's prompt: the most common system prompt is in {f.one_system:.0%} of the wrapped requests.",
+    )
 
 
 def class_or_hackathon(case: Case) -> tuple[InnocentVerdict, str]:
     """A class, a course or a hackathon: many people, one task, some days, and conversations."""
     f = case.facts
-    cohort = f.programme >= 0.5 or f.mail >= 0.5  # noqa: PLR2004
+    cohort = f.programme >= 0.5 or f.mail >= 0.5
     together = case.shows("payment", "pivot", "multiplicity", "block-replay")
-    if cohort and f.single < MOST and f.active_days <= 14 and not together:  # noqa: PLR2004  two weeks: an assignment
-        return "likely", f"{max(f.programme, f.mail):.0%} of the members share a programme or a mail domain, and they converse for {f.active_days:.0f} days."
-    if f.active_days <= 14 and f.single < 0.5:  # noqa: PLR2004
+    if cohort and f.single < MOST and f.active_days <= 14 and not together:
+        return (
+            "likely",
+            f"{max(f.programme, f.mail):.0%} of the members share a programme or a mail domain, and they converse for {f.active_days:.0f} days.",
+        )
+    if f.active_days <= 14 and f.single < 0.5:
         return "possible", f"The requests are conversations within {f.active_days:.0f} days."
-    return "ruled-out", f"{f.single:.0%} of the wrapped requests are single shots over {f.active_days:.0f} days, without a common programme or mail domain."
+    return (
+        "ruled-out",
+        f"{f.single:.0%} of the wrapped requests are single shots over {f.active_days:.0f} days, without a common programme or mail domain.",
+    )
 
 
 def red_team(case: Case) -> tuple[InnocentVerdict, str]:
     """Safety testers: much is refused, and the accounts are known."""
     f = case.facts
-    if f.refused >= SOME and f.verified >= 0.5:  # noqa: PLR2004
-        return "likely", f"{f.refused:.0%} of the requests were refused and {f.verified:.0%} of the members are verified."
+    if f.refused >= SOME and f.verified >= 0.5:
+        return (
+            "likely",
+            f"{f.refused:.0%} of the requests were refused and {f.verified:.0%} of the members are verified.",
+        )
     if f.refused >= SOME:
         return "possible", f"{f.refused:.0%} of the requests were refused, as a red team's are."
     return "ruled-out", f"{f.refused:.1%} of the requests were refused."
@@ -103,9 +136,15 @@ def red_team(case: Case) -> tuple[InnocentVerdict, str]:
 def reseller(case: Case) -> tuple[InnocentVerdict, str]:
     """A reseller or relay whose customers are genuine: many end users and products in each account."""
     f = case.facts
-    if f.wrapped == 0 or f.users >= 5 or f.prompts >= 8:  # noqa: PLR2004  more worlds than one user has
-        return "possible", f"The typical member carries {f.users:.0f} named end users and {f.prompts:.0f} different system prompts."
-    return "ruled-out", f"The typical member carries {f.users:.0f} named end users and {f.prompts:.0f} different system prompts: one user's world."
+    if f.wrapped == 0 or f.users >= 5 or f.prompts >= 8:
+        return (
+            "possible",
+            f"The typical member carries {f.users:.0f} named end users and {f.prompts:.0f} different system prompts.",
+        )
+    return (
+        "ruled-out",
+        f"The typical member carries {f.users:.0f} named end users and {f.prompts:.0f} different system prompts: one user's world.",
+    )
 
 
 def batch_labeller(case: Case) -> tuple[InnocentVerdict, str]:
@@ -115,7 +154,10 @@ def batch_labeller(case: Case) -> tuple[InnocentVerdict, str]:
         return "likely", "One account works alone."
     if len(case.fused.layers) <= 1:
         return "possible", "Several accounts use one template, and nothing else joins them."
-    return "ruled-out", f"{f.members} accounts are joined by {len(case.fused.layers)} kinds of evidence; a batch job needs one account."
+    return (
+        "ruled-out",
+        f"{f.members} accounts are joined by {len(case.fused.layers)} kinds of evidence; a batch job needs one account.",
+    )
 
 
 def shared_network(case: Case) -> tuple[InnocentVerdict, str]:

@@ -60,7 +60,11 @@ def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: Mem
         weight = probability * known
         rate = (weight * shows).sum(axis=1) + 0.5
         rate = np.maximum(rate / (weight.sum(axis=1) + 1.0), stranger)
-        ratio = np.where(shows, np.log(rate / stranger)[:, None], np.log((1 - np.minimum(rate, 0.999)) / (1 - stranger))[:, None])
+        ratio = np.where(
+            shows,
+            np.log(rate / stranger)[:, None],
+            np.log((1 - np.minimum(rate, 0.999)) / (1 - stranger))[:, None],
+        )
         total = (ratio * known).sum(axis=0) * settings.discount
         share = float(np.clip(probability.mean(), 0.05, 0.95))
         probability = 1.0 / (1.0 + np.exp(-(total + prior + np.log(share / (1 - share)))))

@@ -12,7 +12,6 @@ from excise.judge.innocent import Case, explain_away
 from excise.model.findings import Evidence, Innocent, Verdict
 from excise.stats.tails import sigmoid
 
-
 MOST_SURE: Final = 0.99
 """Highest confidence: rarer errors could not be seen in the worlds that it was checked on."""
 
@@ -39,7 +38,14 @@ class Judgement:
         return replace(self, verdict="undetermined")
 
 
-def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, available: frozenset[str], prior: float, settings: FuseSettings) -> Judgement:
+def judge(
+    evidence: Sequence[Evidence],
+    relays: frozenset[str],
+    facts: Facts,
+    available: frozenset[str],
+    prior: float,
+    settings: FuseSettings,
+) -> Judgement:
     """Weigh the evidence, test the innocent explanations, and say what may be said.
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
@@ -53,11 +59,18 @@ def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, av
     relay = fuse([e for e in evidence if e.detector in relays], settings.relay_prior, settings)
     innocent = explain_away(Case(facts, harvest, available))
     likely = any(i.verdict == "likely" for i in innocent)
-    enough = harvest.independent(settings.layer_least) >= 2 or harvest.layers.get("deterministic", 0.0) >= settings.layer_least  # noqa: PLR2004
+    enough = (
+        harvest.independent(settings.layer_least) >= 2
+        or harvest.layers.get("deterministic", 0.0) >= settings.layer_least
+    )
     confidence = round(min(sigmoid(harvest.log_odds), MOST_SURE), 4)
     relaying = round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
     served = relaying >= settings.accuse and not _owned(innocent)
-    customers = served and facts.in_system >= settings.uniform and harvest.layers.get("content", 0.0) < settings.layer_least
+    customers = (
+        served
+        and facts.in_system >= settings.uniform
+        and harvest.layers.get("content", 0.0) < settings.layer_least
+    )
     if facts.wrapped and enough and not likely and not customers and confidence >= settings.accuse:
         return Judgement("distillation", confidence, harvest, relay, innocent)
     if served:
@@ -68,5 +81,8 @@ def judge(evidence: Sequence[Evidence], relays: frozenset[str], facts: Facts, av
 
 
 def _owned(innocent: Sequence[Innocent]) -> bool:
-    return any(i.verdict == "likely" and i.name in {"one legal owner with many keys, or its CI fleet", "declared or licensed"} for i in innocent)
-
+    return any(
+        i.verdict == "likely"
+        and i.name in {"one legal owner with many keys, or its CI fleet", "declared or licensed"}
+        for i in innocent
+    )

@@ -30,7 +30,7 @@ def common_wrapper(texts: Sequence[str], share: float) -> Wrapper | None:
     Only words that every text has are kept, so a payload never shows. Quadratic in the words of a text at worst, for a
     handful of texts of at most 4,000 characters.
     """
-    if len(texts) < 2:  # noqa: PLR2004
+    if len(texts) < 2:
         return None
     words = [_WORD.findall(t[:MOST_CHARACTERS]) for t in texts]
     kept: list[list[str]] = [words[0]]

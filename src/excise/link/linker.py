@@ -56,8 +56,8 @@ def merge_bound(label: I64, ties: Sequence[Ties], accounts: Accounts, *, least_s
         pair, bound = _bound_members(label, a, b)
         size = np.bincount(label)
         x, y = pair[:, 0], pair[:, 1]
-        both = (size[x] >= 2) & (size[y] >= 2) & (size[x] <= size[y])  # noqa: PLR2004  one account is no cluster
-        join = np.flatnonzero(both & (bound >= least_share * size[x]) & (bound >= 2))  # noqa: PLR2004
+        both = (size[x] >= 2) & (size[y] >= 2) & (size[x] <= size[y])
+        join = np.flatnonzero(both & (bound >= least_share * size[x]) & (bound >= 2))
         if not len(join):
             return label
         best = join[np.lexsort((y[join], x[join], -bound[join] / size[x[join]]))[0]]
@@ -68,7 +68,9 @@ def _bound_members(label: I64, a: I32, b: I32) -> tuple[I64, I64]:
     """Return ordered pairs of clusters (x, y) and how many accounts of x are bound to some account of y."""
     source, target = np.concatenate([a, b]), np.concatenate([b, a])
     cross = label[source] != label[target]
-    rows = np.unique(np.stack([label[source[cross]], label[target[cross]], source[cross].astype(np.int64)], axis=1), axis=0)
+    rows = np.unique(
+        np.stack([label[source[cross]], label[target[cross]], source[cross].astype(np.int64)], axis=1), axis=0
+    )
     pair, count = np.unique(rows[:, :2], axis=0, return_counts=True)
     return pair, count
 
@@ -101,21 +103,27 @@ def _groups(label: I64, a: I64) -> Iterator[I64]:
     mine = label[a]
     order = np.argsort(mine, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(mine[order])) + 1):
-        if len(group) >= 3:  # noqa: PLR2004  a pair cannot be split
+        if len(group) >= 3:
             yield group
 
 
 def modularity(label: I64, a: I64, b: I64, weight: F64) -> float:
     """Return Newman's modularity of a partition of a weighted graph, -0.5 to 1."""
     total = float(weight.sum())
-    degree = np.bincount(label[a], weights=weight, minlength=label.max() + 1) + np.bincount(label[b], weights=weight, minlength=label.max() + 1)
+    degree = np.bincount(label[a], weights=weight, minlength=label.max() + 1) + np.bincount(
+        label[b], weights=weight, minlength=label.max() + 1
+    )
     return float(weight[label[a] == label[b]].sum() / total - ((degree / (2 * total)) ** 2).sum())
 
 
 def join_ties(ties: Sequence[Ties], *, most: float) -> Edges:
     """Add up the ties of each pair over all detectors; what one detector says of a pair counts up to `most` nats."""
     detectors = tuple(t.detector for t in ties)
-    key = np.concatenate([t.a.astype(np.int64) << 32 | t.b.astype(np.int64) for t in ties]) if ties else np.zeros(0, np.int64)
+    key = (
+        np.concatenate([t.a.astype(np.int64) << 32 | t.b.astype(np.int64) for t in ties])
+        if ties
+        else np.zeros(0, np.int64)
+    )
     weight = np.concatenate([np.minimum(t.weight, most) for t in ties]) if ties else np.zeros(0)
     kind = np.concatenate([np.full(len(t.a), 1 << i, np.int64) for i, t in enumerate(ties)]) if ties else key
     order = np.argsort(key, kind="stable")
@@ -144,7 +152,7 @@ def select(edges: Edges, kept: Bool | I64) -> Edges:
 def gather(label: I64, edges: Edges) -> Clusters:
     """Number the communities of two and more accounts by their first member, and keep the edges inside them."""
     sizes = np.bincount(label, minlength=int(label.max(initial=-1)) + 1)
-    number = np.where(sizes >= 2, np.cumsum(sizes >= 2) - 1, -1)  # noqa: PLR2004  one account is no cluster
+    number = np.where(sizes >= 2, np.cumsum(sizes >= 2) - 1, -1)
     mine: I32 = (number[label] if len(label) else label).astype(np.int32)
     members = np.flatnonzero(mine >= 0).astype(np.int32)
     members = members[np.argsort(mine[members], kind="stable")]
@@ -154,4 +162,14 @@ def gather(label: I64, edges: Edges) -> Clusters:
     inside = inside[np.argsort(mine[edges.a[inside]], kind="stable")]
     edges = select(edges, inside)
     edge_starts = np.searchsorted(mine[edges.a], np.arange(count + 1)).astype(np.int64)
-    return Clusters(mine, members, starts, edges, edge_starts, np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(len(mine)), np.zeros(count))
+    return Clusters(
+        mine,
+        members,
+        starts,
+        edges,
+        edge_starts,
+        np.zeros(0, np.int32),
+        np.zeros(0, np.uint64),
+        np.zeros(len(mine)),
+        np.zeros(count),
+    )

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_REFERENCE: Final = re.compile(r"\$(?:\{(?P<braced>[a-z0-9]+)\}|(?P<cap>\^?)(?P<name>[a-z][a-z0-9]*))(?:\((?P<lo>\d+),(?P<hi>\d+)\))?")
+_REFERENCE: Final = re.compile(
+    r"\$(?:\{(?P<braced>[a-z0-9]+)\}|(?P<cap>\^?)(?P<name>[a-z][a-z0-9]*))(?:\((?P<lo>\d+),(?P<hi>\d+)\))?"
+)
 _FILES: Final = ("words", "benign", "products", "answers", "languages", "harvest", "agents")
 
 
@@ -58,7 +60,11 @@ class Grammar:
         return symbol in self._symbols
 
     def draw(
-        self, symbol: str, count: int, rng: np.random.Generator, bound: Mapping[str, Sequence[str]] | None = None
+        self,
+        symbol: str,
+        count: int,
+        rng: np.random.Generator,
+        bound: Mapping[str, Sequence[str]] | None = None,
     ) -> list[str]:
         """`count` texts of `symbol`. `bound[s]` fixes what `$s` stands for in each of them (length `count`)."""
         return self._fill(symbol, np.arange(count), rng, bound or {})
@@ -68,7 +74,11 @@ class Grammar:
         return self.draw(symbol, 1, rng, {name: [value] for name, value in bound.items()})[0]
 
     def _fill(
-        self, symbol: str, rows: npt.NDArray[np.int64], rng: np.random.Generator, bound: Mapping[str, Sequence[str]]
+        self,
+        symbol: str,
+        rows: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+        bound: Mapping[str, Sequence[str]],
     ) -> list[str]:
         if symbol in bound:
             fixed = bound[symbol]
@@ -85,7 +95,9 @@ class Grammar:
         ends = np.cumsum(np.bincount(chosen, minlength=len(entry.patterns)))
         for pattern, where in zip(entry.patterns, np.split(order, ends[:-1]), strict=True):
             if where.size:
-                for at, text in zip(where.tolist(), self._join(pattern, rows[where], rng, bound), strict=True):
+                for at, text in zip(
+                    where.tolist(), self._join(pattern, rows[where], rng, bound), strict=True
+                ):
                     texts[at] = text
         return texts
 
@@ -96,11 +108,17 @@ class Grammar:
         rng: np.random.Generator,
         bound: Mapping[str, Sequence[str]],
     ) -> list[str]:
-        columns = [[p] * rows.size if isinstance(p, str) else self._slot(p, rows, rng, bound) for p in pattern]
+        columns = [
+            [p] * rows.size if isinstance(p, str) else self._slot(p, rows, rng, bound) for p in pattern
+        ]
         return columns[0] if len(columns) == 1 else list(map("".join, zip(*columns, strict=True)))
 
     def _slot(
-        self, slot: _Slot, rows: npt.NDArray[np.int64], rng: np.random.Generator, bound: Mapping[str, Sequence[str]]
+        self,
+        slot: _Slot,
+        rows: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+        bound: Mapping[str, Sequence[str]],
     ) -> list[str]:
         if slot.symbol == "n":
             return list(map(str, rng.integers(slot.low, slot.high + 1, rows.size).tolist()))
@@ -111,7 +129,11 @@ class Grammar:
         return [t[:1].upper() + t[1:] for t in texts] if slot.capital else texts
 
     def _repeat(
-        self, slot: _Slot, rows: npt.NDArray[np.int64], rng: np.random.Generator, bound: Mapping[str, Sequence[str]]
+        self,
+        slot: _Slot,
+        rows: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+        bound: Mapping[str, Sequence[str]],
     ) -> list[str]:
         counts = rng.integers(slot.low, slot.high + 1, rows.size)
         parts = self._fill(slot.symbol, np.repeat(rows, counts), rng, bound)

@@ -26,7 +26,9 @@ NEEDS: Final = {
 """Kinds of evidence, and what is missing where one cannot be had."""
 
 
-def available_kinds(exchanges: Exchanges, accounts: Accounts, events: Events, *, has_accounts: bool) -> frozenset[str]:
+def available_kinds(
+    exchanges: Exchanges, accounts: Accounts, events: Events, *, has_accounts: bool
+) -> frozenset[str]:
     """Return the kinds in `NEEDS` that can be looked at."""
     release, suspension = (schema.EVENT_KINDS.index(kind) for kind in ("model_release", "suspension"))
     there = {

@@ -7,8 +7,8 @@ files, threads and row order leave no trace in the result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -83,7 +83,14 @@ def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueT
         "replayed": _blocks(c["replayed_blocks"], seed),
     }
     account = hashed["account_id"]
-    return Piece(columns, lists, account, raw, _names(c["account_id"], account), _systems(c["system_text"], raw, seed, cues))
+    return Piece(
+        columns,
+        lists,
+        account,
+        raw,
+        _names(c["account_id"], account),
+        _systems(c["system_text"], raw, seed, cues),
+    )
 
 
 _HASHED: Final = (
@@ -140,7 +147,9 @@ def _systems(array: pa.Array, raw: U64, seed: int, cues: CueTable) -> Systems:
     """Sketch each distinct system prompt of the batch once."""
     distinct, first = np.unique(raw, return_index=True)
     keep = distinct != 0
-    texts = sketch_text(array.take(pa.array(first[keep])), seed=seed, cues=cues, wide=False, shingle_rate=SHINGLE_RATE)
+    texts = sketch_text(
+        array.take(pa.array(first[keep])), seed=seed, cues=cues, wide=False, shingle_rate=SHINGLE_RATE
+    )
     return Systems(
         distinct[keep], texts.doc, texts.tokens, texts.cues,
         Ragged(texts.shingle_offsets, texts.shingles), Ragged(texts.mark_offsets, texts.marks),
@@ -191,15 +200,29 @@ def assemble(pieces: Sequence[Piece], lexicon: Lexicon) -> Assembled:
     columns["system"] = _positions(systems.raw, np.concatenate([p.system for p in pieces]))
     prompt_cues = np.append(systems.cues, np.uint64(0))[columns["system"]]
     columns["families"] = lexicon.families_of(columns.pop("cues") | prompt_cues)
-    rest = combine([columns[name].astype(np.uint64) for name in ("id", "doc", "session", "model", "client", "messages")])
+    rest = combine(
+        [columns[name].astype(np.uint64) for name in ("id", "doc", "session", "model", "client", "messages")]
+    )
     order = np.lexsort((rest, columns["at"], columns["account"]))
     kept, repeats = _first_of_each(columns["id"], order)
     duplicates = columns["row"][repeats]
     for name in columns:
         columns[name] = columns[name][kept]
     part, position = _places(pieces, kept)
-    lists = {name: gather([p.lists.pop(name) for p in pieces], part, position) for name in list(pieces[0].lists)}
-    return Assembled(Exchanges(**columns, **lists), systems, hashes, np.array([names[h] for h in hashes.tolist()], object), duplicates)
+    lists = {
+        name: gather([p.lists.pop(name) for p in pieces], part, position) for name in list(pieces[0].lists)
+    }
+    return Assembled(
+        _exchanges({**columns, **lists}),
+        systems,
+        hashes,
+        np.array([names[h] for h in hashes.tolist()], object),
+        duplicates,
+    )
+
+
+def _exchanges(columns: dict[str, Any]) -> Exchanges:
+    return Exchanges(**columns)
 
 
 def _drain(pieces: Sequence[Piece], name: str) -> np.ndarray:
@@ -228,5 +251,3 @@ def _first_of_each(ids: U64, order: I64) -> tuple[I64, I64]:
     repeat = np.zeros(len(ids), bool)
     repeat[by_id[1:]] = ids[by_id[1:]] == ids[by_id[:-1]]
     return order[~repeat[order]], order[repeat[order]]
-
-

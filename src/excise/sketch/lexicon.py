@@ -118,7 +118,7 @@ def _problems(families: tuple[Family, ...]) -> Iterator[str]:
     groups = [group for family in families for group in family.groups]
     if len(groups) > MAX_GROUPS:
         yield f"{len(groups)} groups, at most {MAX_GROUPS} fit"
-    ids = [named.id for named in (*families, *groups)]
+    ids = [family.id for family in families] + [group.id for group in groups]
     yield from (f"the id {name!r} is used twice" for name in sorted({i for i in ids if ids.count(i) > 1}))
     for family in families:
         if family.capability not in CAPABILITIES:

@@ -36,7 +36,7 @@ MAX_BODY, MAX_HEADING, MAX_LEAD = 32, 16, 8
 
 _LT, _GT, _SLASH, _QUOTE, _BACKSLASH = (ord(c) for c in '<>/"\\')
 _LEFT, _RIGHT, _HASH, _STAR, _COLON = (ord(c) for c in "[]#*:")
-OPENERS: Final = frozenset('<["\n'.encode())
+OPENERS: Final = frozenset(b'<["\n')
 """Separators that start an automaton; between them, once all are idle, there is nothing to find."""
 
 _BLANK, _UNDERSCORE, _DASH, _DOT, _LINE = (ord(c) for c in " _-.\n")
@@ -99,12 +99,12 @@ def on_tag(state: Any, names: Any, c: int) -> bool:
         start_name(state, names, TAG)
     elif phase == OPEN and c == _SLASH and state[TAG, EXTRA] == 0:
         state[TAG, EXTRA] = 1
-    elif c == _GT and (phase == WORD or phase == BODY):  # noqa: PLR1714  numba compiles this better than `in`
+    elif c == _GT and (phase == WORD or phase == BODY):
         state[TAG, PHASE] = IDLE
         return bool(state[TAG, WORDY] == 1)
-    elif phase == WORD and (c == _UNDERSCORE or c == _DASH or c == _DOT or c == _COLON):  # noqa: PLR1714
+    elif phase == WORD and (c == _UNDERSCORE or c == _DASH or c == _DOT or c == _COLON):
         state[TAG, PHASE] = JOINED
-    elif phase == WORD and (c == _BLANK or c == _SLASH):  # noqa: PLR1714
+    elif phase == WORD and (c == _BLANK or c == _SLASH):
         state[TAG, PHASE] = BODY
         state[TAG, EXTRA] = 0
     elif phase == BODY and state[TAG, EXTRA] < MAX_BODY:
@@ -121,7 +121,7 @@ def on_bracket(state: Any, names: Any, c: int) -> bool:
     if c == _LEFT:
         start_name(state, names, BRACKET)
         return False
-    joins = c == _BLANK or c == _UNDERSCORE or c == _DASH or c == _DOT or c == _COLON or c == _SLASH  # noqa: PLR1714
+    joins = c == _BLANK or c == _UNDERSCORE or c == _DASH or c == _DOT or c == _COLON or c == _SLASH
     state[BRACKET, PHASE] = JOINED if phase == WORD and joins else IDLE
     return bool(phase == WORD and c == _RIGHT and state[BRACKET, WORDY] == 1)
 
@@ -138,7 +138,7 @@ def on_key(state: Any, names: Any, c: int) -> bool:
         names[KINDS] = names[KEY]
         start_name(state, names, KEY)
         return False
-    joins = c == _BLANK or c == _UNDERSCORE or c == _DASH or c == _DOT or c == _SLASH  # noqa: PLR1714
+    joins = c == _BLANK or c == _UNDERSCORE or c == _DASH or c == _DOT or c == _SLASH
     state[KEY, PHASE] = JOINED if phase == WORD and joins else IDLE
     if c != _BLANK:
         state[KINDS, PHASE] = IDLE
@@ -164,7 +164,7 @@ def on_heading(state: Any, c: int) -> None:
 def on_label(state: Any, c: int) -> bool:
     """Feed a separator within a line to the label automaton; true when a label and its colon are complete."""
     phase = state[LABEL, PHASE]
-    if phase == OPEN and (c == _BLANK or c == _STAR or c == _HASH or c == _GT or c == _DASH):  # noqa: PLR1714
+    if phase == OPEN and (c == _BLANK or c == _STAR or c == _HASH or c == _GT or c == _DASH):
         state[LABEL, EXTRA] += 1
         if state[LABEL, EXTRA] > MAX_LEAD:
             state[LABEL, PHASE] = IDLE
@@ -172,9 +172,9 @@ def on_label(state: Any, c: int) -> bool:
     if phase > OPEN and c == _COLON:
         state[LABEL, PHASE] = IDLE
         return bool(state[LABEL, WORDY] == 1)
-    if phase == WORD and (c == _BLANK or c == _UNDERSCORE or c == _DASH):  # noqa: PLR1714
+    if phase == WORD and (c == _BLANK or c == _UNDERSCORE or c == _DASH):
         state[LABEL, PHASE] = JOINED
-    elif (phase == WORD or phase == BODY) and c == _STAR:  # noqa: PLR1714
+    elif (phase == WORD or phase == BODY) and c == _STAR:
         state[LABEL, PHASE] = BODY
     else:
         state[LABEL, PHASE] = IDLE

@@ -25,6 +25,8 @@ def network_of(address: str) -> str | None:
 def hash_networks(addresses: pa.Array, *, seed: int) -> U64:
     """Return the keyed hash of each address's network, 0 where there is no valid address. Distinct addresses are parsed once."""
     coded = addresses.dictionary_encode()
-    networks = pa.array([None if a is None else network_of(a) for a in coded.dictionary.to_pylist()], pa.string())
+    networks = pa.array(
+        [None if a is None else network_of(a) for a in coded.dictionary.to_pylist()], pa.string()
+    )
     hashed = np.append(hash_strings(networks, seed=seed), np.uint64(0))
     return hashed[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]

@@ -12,7 +12,9 @@ from excise.sketch.kernel import hash_strings
 from excise.sketch.network import hash_networks
 
 
-def align_accounts(names: np.ndarray, hashes: U64, starts: I64, table: pa.Table | None, *, seed: int) -> Accounts:
+def align_accounts(
+    names: np.ndarray, hashes: U64, starts: I64, table: pa.Table | None, *, seed: int
+) -> Accounts:
     """Return one row for each seen account (ascending hash); of several lines for one account the first by content counts."""
     if table is None:
         table = schema.ACCOUNTS.empty_table()
@@ -67,7 +69,11 @@ def code_events(table: pa.Table | None, accounts: Accounts, *, seed: int) -> Eve
     """Return the known kinds of events in time order; a subject is an account that was seen, or a model."""
     if table is None:
         table = schema.EVENTS.empty_table()
-    kind = pc.index_in(_flat(table["kind"]), value_set=pa.array(schema.EVENT_KINDS)).fill_null(-1).to_numpy(zero_copy_only=False)
+    kind = (
+        pc.index_in(_flat(table["kind"]), value_set=pa.array(schema.EVENT_KINDS))
+        .fill_null(-1)
+        .to_numpy(zero_copy_only=False)
+    )
     at = _flat(table["at"]).cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     subject = hash_strings(_flat(table["subject"]), seed=seed)
     keep = np.flatnonzero((kind >= 0) & (at > 0))
@@ -80,5 +86,3 @@ def code_events(table: pa.Table | None, accounts: Accounts, *, seed: int) -> Eve
         account=np.where(known, where, -1).astype(np.int32),
         model=np.where(known, np.uint64(0), subject[keep]),
     )
-
-

@@ -173,7 +173,7 @@ def scan_chunk(data: Any, at: int, end: int, table: Any, keys: Any, out: Any) ->
                 folded = code
             if kind == DROP:
                 continue
-            if kind == LETTER or kind == DIGIT:  # noqa: PLR1714, SIM109
+            if kind == LETTER or kind == DIGIT:
                 if like > LATIN or kinds & _LOOKALIKE:
                     latin = word if not kinds & _LOOKALIKE else latin
                     latin = (latin ^ np.uint64(like if like > LATIN else folded)) * factor

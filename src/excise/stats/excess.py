@@ -35,7 +35,9 @@ def excess_shares(hits: Sequence[float], trials: Sequence[float], *, floor: floa
     rate = float(h[ordinary].sum() / max(1.0, n[ordinary].sum()))
     dispersion = _dispersion(h[ordinary], n[ordinary], rate)
     baseline = max(floor, rate)
-    log_odds = tuple(_log_odds(x, y, baseline, dispersion) for x, y in zip(h.tolist(), n.tolist(), strict=True))
+    log_odds = tuple(
+        _log_odds(x, y, baseline, dispersion) for x, y in zip(h.tolist(), n.tolist(), strict=True)
+    )
     return Shares(baseline, dispersion, log_odds)
 
 
