@@ -1,20 +1,25 @@
-# Two commands do all set-up by themselves: `make demo` and `make test`. They need Python 3.11 and a package index.
-PYTHON ?= python3.11
+# Two commands do all set-up by themselves: `make demo` and `make test`. They need Python from 3.11 on and a package index.
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+PIP := $(BIN)/pip --disable-pip-version-check
+PYTHON ?=
+.DEFAULT_GOAL := help
+.PHONY: help demo test services lint types imports unit format lock wheel picture bench-speed clean
 
-.PHONY: demo test lint types imports unit services lock bench bench-speed clean
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | column -t -s '#'
 
-demo: $(VENV)/runtime
-	rm -rf $(DEMO)
-	mkdir -p $(DEMO)
+demo: $(VENV)/runtime  ## a small world with planted campaigns, its scan, and what was found and missed
+	rm -rf $(DEMO) && mkdir $(DEMO)
 	$(BIN)/excise simulate --level 0-4 --exchanges 60000 --seed 7 --out $(DEMO)/world
 	$(BIN)/excise scan $(DEMO)/world --out $(DEMO)/run
-	$(BIN)/python bench/demo.py $(DEMO)/run $(DEMO)/world-labels
-	@echo "The report: $(DEMO)/run/report.html"
+	@$(BIN)/python bench/demo.py $(DEMO)/run $(DEMO)/world-labels
+	@echo "the page for people: $(DEMO)/run/report.html"
 
-test: services lint types imports unit
+# All four run even if one fails, so that one call shows all there is to mend; the status is that of the worst.
+test: services $(VENV)/dev  ## the gate: lint, types, layers, tests
+	@$(MAKE) --keep-going --no-print-directory lint types imports unit
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -26,32 +31,47 @@ types: $(VENV)/dev
 imports: $(VENV)/dev
 	$(BIN)/lint-imports
 
-unit: $(VENV)/dev
+unit: $(VENV)/dev  ## the tests alone
 	$(BIN)/pytest
 
 services:
-	sh tools/services.sh
+	@sh tools/services.sh
 
-lock: $(VENV)/dev
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-options --no-emit-find-links --allow-unsafe --output-file requirements.txt --extra build pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-options --no-emit-find-links --allow-unsafe --output-file requirements-dev.txt --extra build --extra dev --extra postgres pyproject.toml
+format: $(VENV)/dev  ## mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-bench-speed: $(VENV)/dev
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-options
+lock: $(VENV)/dev  ## choose versions anew within the ranges of pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --upgrade --extra build --extra dev --extra postgres \
+		--output-file requirements-dev.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --upgrade --extra build --constraint requirements-dev.txt \
+		--output-file requirements.txt pyproject.toml
+
+wheel: $(VENV)/runtime  ## build dist/excise-*.whl
+	$(BIN)/hatchling build -t wheel
+
+picture: $(VENV)/runtime  ## docs/report.png, made of the demo's page by Chromium
+	sh tools/picture.sh $(DEMO)/run/report.html docs/report.png
+
+bench-speed: $(VENV)/dev  ## seconds, memory and bytes, against peers in the same run
 	$(BIN)/python bench/speed.py
 
+# A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:
-	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	touch $@
+	sh tools/venv.sh $(VENV) $(PYTHON)
+	@touch $@
 
 $(VENV)/runtime: $(VENV)/python requirements.txt pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	$(PIP) install --quiet --require-hashes -r requirements.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 $(VENV)/dev: $(VENV)/python requirements-dev.txt pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
-clean:
+clean:  ## remove the environment, the demo and what was built
 	rm -rf $(VENV) $(DEMO) dist build

@@ -15,6 +15,7 @@ from excise.cli.export import export
 from excise.cli.ingest import ingest
 from excise.cli.report import report
 from excise.cli.scan import scan
+from excise.cli.simulate import simulate
 from excise.errors import ExciseError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def _root(
 
 app.command("scan")(scan)
 app.command("ingest")(ingest)
+app.command("simulate")(simulate)
 app.command("report")(report)
 app.command("explain")(explain)
 app.command("diff")(diff)
