@@ -8,7 +8,7 @@ PYTHON ?=
 .PHONY: help demo test services lint types imports unit format lock wheel picture bench-speed clean
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | column -t -s '#'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
 
 demo: $(VENV)/runtime  ## a small world with planted campaigns, its scan, and what was found and missed
 	rm -rf $(DEMO) && mkdir $(DEMO)
