@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -65,14 +66,21 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
         )
         shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
         members = clusters.of(k)
-        speaking = [d for d in shown if judgement.verdict != "relay" or d in found.relays]
+        speaking = [
+            e for e in judgement.evidence if judgement.verdict != "relay" or e.detector in found.relays
+        ]
         belonging, own = _membership(members, speaking, clusters, found.signals, settings.member)
-        own &= (judgement.verdict != "relay") | _shows(members, speaking, found.signals)
+        if judgement.verdict == "relay":
+            own = _shows(
+                members, [found.signals[e.detector] for e in speaking if e.detector in found.signals]
+            )
         accused = (belonging >= settings.member.least) & own & (traffic.accounts.declared[members] == 0)
         accused &= wrapped[members] | (judgement.verdict == "relay")
         harvest = telling[start[k] : start[k + 1]]
         harvest = harvest[np.isin(traffic.exchanges.account[harvest], members[accused])]
-        out.append(_finding(k, judgement, members, belonging, accused, harvest, shown))
+        out.append(
+            _finding(k, judgement, members, belonging, accused, harvest, shown, settings.member.least_share)
+        )
     return out
 
 
@@ -90,20 +98,38 @@ def _labels(traffic: Traffic, clusters: Clusters, rows: I64) -> I32:
 
 def _membership(
     members: I32,
-    shown: Sequence[str],
+    evidence: Sequence[Evidence],
     clusters: Clusters,
     signals: Mapping[str, Signal],
     settings: MemberSettings,
 ) -> tuple[F64, Bool]:
-    """Probability of belonging, and whether the account shows something of its own beyond one shared template."""
-    mine = [signals[d] for d in shown if d in signals]
+    """Probability of belonging, and whether the account shows something of its own beyond one shared template.
+
+    Its own is a signal that its closest fellows show as well, or, where the cluster's texts are no public matter, several
+    private wrappers in common with accounts that show a signal.
+    """
+    mine = [signals[e.detector] for e in evidence if e.log_odds > 0 and e.detector in signals]
     shared = clusters.wrappers[members]
     belonging = belong(members, mine, settings.wrapper_nats * (shared - 1.0), settings)
-    shows = _shows(members, shown, signals)
-    company = keeps_company(members, shows, clusters)
-    return belonging, shows | (
-        (shared >= settings.several_wrappers) & (company >= settings.company * shows.mean())
+    shows = _shows(members, mine)
+    company, rate = keeps_company(members, shows, clusters), float(shows.mean())
+    private = any(
+        e.layer == "content" and e.detector in _PRIVATE and e.log_odds >= settings.private_nats
+        for e in evidence
     )
+    several = (shared >= settings.several_wrappers) & (company >= settings.company * rate)
+    return belonging, (shows & (company >= settings.some_company * rate)) | (several & private)
+
+
+_PRIVATE: Final = frozenset({"shared-wrapper", "multiplicity", "echo"})
+"""Content signals that a public template does not give."""
+
+
+def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
+    out = np.zeros(len(members), np.bool_)
+    for signal in signals:
+        out |= signal.shows[members] & signal.known[members]
+    return out
 
 
 def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
@@ -123,13 +149,6 @@ def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
     return to_shown / np.maximum(total, 1e-12)
 
 
-def _shows(members: I32, shown: Sequence[str], signals: Mapping[str, Signal]) -> Bool:
-    out = np.zeros(len(members), np.bool_)
-    for signal in (signals[d] for d in shown if d in signals):
-        out |= signal.shows[members] & signal.known[members]
-    return out
-
-
 def _finding(
     k: int,
     judgement: Judgement,
@@ -138,9 +157,11 @@ def _finding(
     accused: Bool,
     harvest: I64,
     shown: tuple[str, ...],
+    least_share: float,
 ) -> Finding:
-    """A verdict that accuses needs two accounts that it is about; otherwise nothing is claimed."""
-    if judgement.verdict in ACCUSING and accused.sum() < 2:
+    """A verdict that accuses needs two accounts that it is about, and a good part of the cluster: else it is of strangers."""
+    enough = max(2.0, least_share * len(members))
+    if judgement.verdict in ACCUSING and accused.sum() < enough:
         judgement = judgement.without_claim()
     if judgement.verdict not in ACCUSING:
         accused, harvest = np.zeros(len(members), np.bool_), harvest[:0]

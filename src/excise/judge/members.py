@@ -30,8 +30,10 @@ class MemberSettings:
     rounds: of the fit. discount: of log-likelihood ratios, for signals that go together (0 to 1). start: share of members
     to start from. least: probability from which an account belongs. wrapper_nats: worth of each further private wrapper
     that an account shares with the typical member. several_wrappers: how many make a member without another signal; one is
-    any user of a template. company: such a member must be tied to members that show a signal, at least at this part of the
-    rate at which the cluster's members show one.
+    any user of a template. company: such a member must be tied to members that show a signal, at least at this part of the rate at
+    which the cluster's members show one; some_company: the same for a member that shows one itself. private_nats: log-odds of the
+    cluster's content from which its wrappers are taken to be no public matter. least_share: part of a cluster's members
+    that a claim must be about.
     """
 
     rounds: int = 30
@@ -41,6 +43,9 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     several_wrappers: float = 2.5
     company: float = 1.0
+    some_company: float = 0.5
+    private_nats: float = 0.5
+    least_share: float = 0.25
 
 
 def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: MemberSettings) -> F64:

@@ -1,0 +1,112 @@
+"""The documents are true: commands, options, links, paths and exit statuses are those of the code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer.main
+from repository import ROOT, page, tracked
+
+from excise import errors
+from excise.cli.app import app
+
+COMMANDS = typer.main.get_command(app).commands
+ROOT_OPTIONS = {"--version", "--install-completion", "--show-completion", "--help"}
+PICTURE_BYTES = 300_000
+PAGES = [path.relative_to(ROOT).as_posix() for path in tracked() if path.suffix == ".md"]
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """The words of every `excise` or `make` command of the code blocks, and of `make` in running text."""
+    blocks = re.findall(r"^(?:    |\$ )((?:excise|make) .+)$", text, re.MULTILINE)
+    return [line.split("#")[0].split() for line in blocks + re.findall(r"`((?:make|excise) [^`]+)`", text)]
+
+
+def options_of(command: str) -> set[str]:
+    return {o for p in COMMANDS[command].params for o in [*p.opts, *p.secondary_opts] if o.startswith("-")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_that_a_page_shows_exists(name):
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    for program, *words in commands_in(page(name)):
+        if program == "make":
+            assert words[0] in targets
+            continue
+        command = words[0]
+        if not re.fullmatch(r"[a-z]+", command):
+            assert command in {*ROOT_OPTIONS, "COMMAND", "…"}
+            continue
+        shown = {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)}
+        assert shown <= options_of(command) | {"--help"}
+
+
+def sections() -> dict[str, str]:
+    parts = re.split(r"^## `excise (\w+)`$", page("docs/cli.md"), flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+def test_every_command_has_a_section_and_every_section_a_command():
+    assert set(sections()) - {""} == set(COMMANDS)
+    assert set(re.findall(r"`excise (--[a-z-]+)`", sections()[""])) == ROOT_OPTIONS - {"--help"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_documented_and_every_documented_option_exists(command):
+    rows = [line.split("|")[1] for line in sections()[command].splitlines() if line.startswith("| `-")]
+    assert {option for row in rows for option in re.findall(r"`(-[^`]+)`", row)} == options_of(command)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    folder = (ROOT / name).parent
+    text = re.sub(r"```.*?```", "", page(name), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            found = folder / path if path else ROOT / name
+            assert found.exists(), target
+            titles = re.findall(r"^#+ (.+)$", found.read_text("utf-8"), re.MULTILINE) if anchor else []
+            assert not anchor or anchor in {
+                re.sub(r"[^\w-]", "", t.lower().replace(" ", "-")) for t in titles
+            }
+
+
+def test_every_page_is_in_the_index():
+    linked = set(re.findall(r"\]\(([^)#]+)\)", page("docs/README.md")))
+    pages = {name.removeprefix("docs/") for name in PAGES if name.startswith("docs/")} - {"README.md"}
+    nested = {p for p in pages if "/" in p}
+    assert pages - nested <= linked
+    assert {p.split("/")[0] for p in nested} <= {link.split("/")[0] for link in linked}
+
+
+def test_the_paths_and_registries_that_contributing_names_exist():
+    text = page("CONTRIBUTING.md")
+    paths = re.findall(r"`((?:src|tests|docs|bench)/[^`]+)`", text)
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / path).exists()]
+    source = "\n".join(p.read_text("utf-8") for p in (ROOT / "src").rglob("*.py"))
+    assert not [
+        name
+        for name in re.findall(r"`([A-Z]{5,})`", text)
+        if not re.search(rf"^{name}\b", source, re.MULTILINE)
+    ]
+
+
+def test_exit_statuses_are_those_of_the_errors():
+    for name in ("README.md", "docs/cli.md"):
+        said = {int(n) for n in re.findall(r"^\| (\d+) \|", page(name), re.MULTILINE)}
+        kinds = (
+            errors.UsageError,
+            errors.InputError,
+            errors.OutputError,
+            errors.Interrupted,
+        )
+        assert said == {0, 10} | {kind.exit_status for kind in kinds}
+
+
+def test_the_picture_is_there_and_small():
+    picture = (ROOT / "docs" / "report.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < PICTURE_BYTES
