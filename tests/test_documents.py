@@ -6,10 +6,10 @@ import re
 
 import pytest
 import typer.main
-from repository import ROOT, page, tracked
 
 from excise import errors
 from excise.cli.app import app
+from repository import ROOT, page, tracked
 
 COMMANDS = typer.main.get_command(app).commands
 ROOT_OPTIONS = {"--version", "--install-completion", "--show-completion", "--help"}
