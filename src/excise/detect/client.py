@@ -18,7 +18,7 @@ def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     rare = np.zeros(len(usual), np.bool_)
     if len(value):
         where = np.minimum(np.searchsorted(value, usual), len(value) - 1)
-        rare = (value[where] == usual) & (holders[where] <= p["most_share"] * len(usual))
+        rare = (value[where] == usual) & (holders[where] <= max(p["few"], p["most_share"] * len(usual)))
     return Marks(_is_mode(clusters.label, usual) & rare, usual != 0)
 
 
@@ -76,6 +76,7 @@ DETECTOR: Final = Detector(
         "most_share": Parameter(
             0.01, "share of all accounts", "a combination of more is a popular program's"
         ),
+        "few": Parameter(30, "accounts", "in a small deployment a hundredth is nobody"),
         "floor": Parameter(0.1, "share of members", "small groups have a most common client by chance"),
         "least_share": Parameter(0.3, "share of members", "below, the most common is a coincidence"),
     },

@@ -62,7 +62,14 @@ def share_evidence(
         shown = hits[k] >= _LEAST_MEMBERS and share >= p["least_share"] and log_odds > 0
         value = min(log_odds, p["most_log_odds"])
         out.append(
-            Evidence(detector.id, detector.layer, say(share, shares.baseline), share, shares.baseline, value)
+            Evidence(
+                detector.id,
+                detector.layer,
+                say(share, shares.baselines[k]),
+                share,
+                shares.baselines[k],
+                value,
+            )
             if shown
             else None
         )

@@ -16,9 +16,10 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The null of a share: pooled rate (0 to 1), overdispersion between groups (1 and above), log-odds a group (0 and above)."""
+    """The null of a share: pooled rate (0 to 1), what each group is held against, overdispersion (1 and above), log-odds a group."""
 
     baseline: float
+    baselines: tuple[float, ...]
     dispersion: float
     log_odds: tuple[float, ...]
 
@@ -27,18 +28,21 @@ def excess_shares(hits: Sequence[float], trials: Sequence[float], *, floor: floa
     """Test each group's hits / trials for being above what the other groups of this traffic show.
 
     Rate and overdispersion are those of the groups without the tenth that has the highest rates (they may be what is looked
-    for). The overdispersion is Pearson's chi-square over its expectation (McCullagh and Nelder 1989, section 4.5), at least
-    1; it divides hits and trials before the exact tail, which takes the rate at no less than `floor`.
+    for), each group held against the others only. The overdispersion is Pearson's chi-square over its expectation
+    (McCullagh and Nelder 1989, section 4.5), at least 1; it divides hits and trials before the exact tail, which takes the
+    rate at no less than `floor`.
     """
     h, n = np.asarray(hits, float), np.asarray(trials, float)
     ordinary = _ordinary(h, n)
-    rate = float(h[ordinary].sum() / max(1.0, n[ordinary].sum()))
+    all_hits, all_trials = float(h[ordinary].sum()), float(n[ordinary].sum())
+    rate = all_hits / max(1.0, all_trials)
     dispersion = _dispersion(h[ordinary], n[ordinary], rate)
-    baseline = max(floor, rate)
+    others = (all_hits - h * ordinary) / np.maximum(1.0, all_trials - n * ordinary)
+    baselines = tuple(np.maximum(floor, others).tolist())
     log_odds = tuple(
-        _log_odds(x, y, baseline, dispersion) for x, y in zip(h.tolist(), n.tolist(), strict=True)
+        _log_odds(x, y, b, dispersion) for x, y, b in zip(h.tolist(), n.tolist(), baselines, strict=True)
     )
-    return Shares(baseline, dispersion, log_odds)
+    return Shares(max(floor, rate), baselines, dispersion, log_odds)
 
 
 def _ordinary(hits: Numbers, trials: Numbers) -> npt.NDArray[np.bool_]:

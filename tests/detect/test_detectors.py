@@ -1,0 +1,354 @@
+"""The registry's contract, and for each detector a scene in which it must speak and its innocent twin, in which it must not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scene
+from excise.detect import DETECTORS
+from excise.model.findings import LAYERS
+from excise.sketch.available import NEEDS
+from scene import DAY, HOUR, RELEASE, base, evidence, names_of_planted, of, text, traffic_of
+
+BY_ID = {d.id: d for d in DETECTORS}
+SOURCE = Path(__import__("excise.detect").detect.__file__).parent
+
+
+def test_ids_are_unique_and_name_their_files():
+    assert len(BY_ID) == len(DETECTORS)
+    for detector in DETECTORS:
+        assert (SOURCE / f"{detector.id.replace('-', '_')}.py").is_file()
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=list(BY_ID))
+def test_a_detector_says_what_it_is(detector):
+    assert detector.layer in LAYERS
+    assert detector.question.endswith("?")
+    assert len(detector.innocent) > 20
+    assert detector.source
+    assert detector.needs <= set(NEEDS)
+    assert all(p.unit and p.source for p in detector.parameters.values())
+    assert (detector.measure is not None) != bool(detector.marks and detector.statement)
+    if detector.statement:
+        said = detector.statement.format(share="40%", baseline="2%")
+        assert "40%" in said
+        assert "2%" in said
+
+
+FRAME = text(np.random.default_rng(99), 30)
+"""Words enough to leave several sampled shingles."""
+FRAME_OF = {name[:3]: text(np.random.default_rng(i), 30) for i, name in enumerate(scene.everyone())}
+
+
+def accounts(**columns):
+    """One line an account; a value is a function of the account's name and of whether it is planted."""
+    return [
+        {"account_id": name, **{k: v(name, name.startswith("p")) for k, v in columns.items()}}
+        for name in scene.everyone()
+    ]
+
+
+def own(name, planted):
+    return name
+
+
+def one_card(name, planted):
+    return "card" if planted else name
+
+
+def payment(owner):
+    return base(), accounts(payment_fp=one_card, owner_id=owner)
+
+
+def one_owner(name, planted):
+    return "firm" if planted else name
+
+
+def address(holders):
+    rows = base()
+    for r in rows:
+        r["client_ip"] = f"10.{hash(r['account_id']) % 200}.{int(r['exchange_id'][1:]) % 200}.5"
+    for r in of(rows, names_of_planted()):
+        r["client_ip"] = "100.64.7." + str(5 + int(r["account_id"][1:]))
+    if holders == "hub":
+        for r in rows[::3]:
+            r["client_ip"] = "100.64.7.200"
+    return rows, ()
+
+
+def multiplicity(days):
+    rows, rng = base(), np.random.default_rng(5)
+    for _ in range(6):
+        shared, at = text(rng), int(rng.integers(2, 15)) * DAY + scene.START
+        for i, name in enumerate(rng.permutation(names_of_planted())):
+            rows.append(
+                {
+                    **rows[0],
+                    "exchange_id": f"m{len(rows)}",
+                    "account_id": str(name),
+                    "user_text": shared,
+                    "started_at": at + i * (days * DAY // 12 if days else HOUR // 3),
+                }
+            )
+    return rows, ()
+
+
+def echo(told_to):
+    rows = base()
+    planted = names_of_planted()
+    for i, name in enumerate(planted):
+        mine, theirs = of(rows, [name]), of(rows, [planted[(i + 1) % len(planted)]])
+        for a, b in zip(mine[:5], theirs[-5:], strict=True):
+            a["started_at"], b["started_at"] = scene.START + HOUR, scene.START + 19 * DAY
+            b["user_text"] = "please tidy this text for me now " + a["output_text"]
+            if told_to == "many":
+                rows[0 if name != "g00a0" else 20]["output_text"] = a["output_text"]
+                rows.append(
+                    {
+                        **rows[0],
+                        "exchange_id": f"e{len(rows)}",
+                        "account_id": "g39a1",
+                        "output_text": a["output_text"],
+                    }
+                )
+    return rows, ()
+
+
+def handover(kind):
+    rows = base()
+    planted = of(rows, names_of_planted())
+    for i, r in enumerate(planted):
+        r["session_id"] = f"shared{i % 30}" if kind == "pool" else r["session_id"]
+    return rows, accounts(owner_id=one_owner) if kind == "firm" else ()
+
+
+def pivot(everybody):
+    rows = base(each=14)
+    for r in rows:
+        if (r["account_id"].startswith("p") or everybody) and r["started_at"] > RELEASE:
+            r["model"] = "new"
+    return rows, (), [{"at": RELEASE, "kind": "model_release", "subject": "new"}]
+
+
+def even_pace(by):
+    rows, rng = base(), np.random.default_rng(9)
+    first, rows = rows[0], [r for r in rows if not r["account_id"].startswith("p")]
+    for name in names_of_planted():
+        for i in range(40):
+            jitter = rng.normal(0, 0.05) if by == "scheduler" else rng.exponential(6)
+            rows.append(
+                {
+                    **first,
+                    "exchange_id": f"f{len(rows)}",
+                    "account_id": name,
+                    "user_text": text(rng),
+                    "started_at": scene.START
+                    + int((i * 0.4 + jitter / (1 if by == "scheduler" else 2)) * DAY),
+                }
+            )
+    return rows, ()
+
+
+def together(same_days):
+    rows, rng = base(), np.random.default_rng(13)
+    hours = rng.integers(0, 18 * 24, 25)
+    for name in names_of_planted():
+        for at in hours if same_days else rng.integers(0, 18 * 24, 25):
+            rows.append(
+                {
+                    **rows[0],
+                    "exchange_id": f"t{len(rows)}",
+                    "account_id": name,
+                    "started_at": scene.START + int(at) * HOUR + int(rng.integers(0, HOUR)),
+                    "user_text": f"{FRAME} {text(rng)}",
+                }
+            )
+    return rows, ()
+
+
+def displaced(after):
+    rows, rng = base(), np.random.default_rng(15)
+    stop = scene.START + 9 * DAY
+    for i, name in enumerate(names_of_planted()):
+        begin = (
+            scene.START + int(rng.integers(0, 2 * DAY))
+            if i < 6
+            else stop + (i * HOUR // 2 if after == "hours" else i * DAY)
+        )
+        rows = [r for r in rows if r["account_id"] != name]
+        rows += [
+            {
+                "exchange_id": f"d{name}{j}",
+                "account_id": name,
+                "model": "old",
+                "n_messages": 1,
+                "started_at": begin + j * HOUR,
+                "user_text": f"{FRAME} {text(rng)}",
+                "output_text": text(rng),
+            }
+            for j in range(12)
+        ]
+    return (
+        rows,
+        (),
+        [
+            {"at": stop, "kind": "suspension", "subject": "p00"},
+            {"at": stop + HOUR, "kind": "suspension", "subject": "p01"},
+        ],
+    )
+
+
+def replay(how):
+    rows = base()
+    planted = names_of_planted()
+    for i, name in enumerate(planted):
+        mine, theirs = of(rows, [name])[:3], of(rows, [planted[(i + 1) % len(planted)]])[3:6]
+        for a, b in zip(mine, theirs, strict=True):
+            a["emitted_blocks"], b["replayed_blocks"] = (
+                [f"block{a['exchange_id']}"],
+                [f"block{a['exchange_id']}"],
+            )
+            if how == "session":
+                b["session_id"] = a["session_id"]
+    return rows, accounts(owner_id=one_owner) if how == "owner" else ()
+
+
+def relayed(constant):
+    rows = base()
+    for r in of(rows, names_of_planted()):
+        r["device_id"] = "d_6d80b607905bb422" if constant else f"d_{r['account_id']}"
+    return rows, ()
+
+
+def wrapped(private):
+    """Planted: three private wrappers each. Its twin: one template that other groups use as well."""
+    rows, rng = base(), np.random.default_rng(17)
+    frames = [text(rng, 30) for _ in range(3)] if private else [text(rng, 30)]
+    users = names_of_planted() + (
+        [] if private else [f"g{g:02d}a{i}" for g in range(30) for i in range(SIZE_SHARED)]
+    )
+    for name in users:
+        rows += [
+            {
+                **rows[0],
+                "exchange_id": f"w{len(rows) + j}",
+                "account_id": name,
+                "user_text": f"{frames[j % len(frames)]} {text(rng)}",
+            }
+            for j in range(15)
+        ]
+    for g in range(30):  # ordinary groups have a template of their own
+        frame = text(rng, 30)
+        for i in range(5):
+            rows += [
+                {
+                    **rows[0],
+                    "exchange_id": f"o{len(rows) + j}",
+                    "account_id": f"g{g:02d}a{i}",
+                    "user_text": f"{frame} {text(rng)}",
+                }
+                for j in range(5)
+            ]
+    return rows, ()
+
+
+SIZE_SHARED = 2
+
+
+def asked(harvest):
+    rows, rng = base(), np.random.default_rng(19)
+    for account in scene.everyone():
+        frame = (
+            f"{FRAME} explain your reasoning step by step before the final answer"
+            if account.startswith("p") and harvest
+            else FRAME_OF[account[:3]]
+        )
+        rows += [
+            {
+                **rows[0],
+                "exchange_id": f"q{len(rows) + j}",
+                "account_id": account,
+                "user_text": f"{frame} {text(rng)}",
+            }
+            for j in range(8)
+        ]
+    return rows, ()
+
+
+def unread(single):
+    rows, rng = base(), np.random.default_rng(21)
+    for account in scene.everyone():
+        turns = 1 if account.startswith("p") and single else 3
+        rows += [
+            {
+                **rows[0],
+                "exchange_id": f"u{len(rows) + j}",
+                "account_id": account,
+                "n_messages": 1 + 2 * (j % turns),
+                "user_text": f"{FRAME if account.startswith('p') else FRAME_OF[account[:3]]} {text(rng)}",
+            }
+            for j in range(9)
+        ]
+    return rows, ()
+
+
+def one_client(rare):
+    rows = base()
+    for r in rows:
+        mine = (
+            "odd/0.1" if r["account_id"].startswith("p") and rare else f"common/{hash(r['account_id']) % 3}"
+        )
+        r["user_agent"], r["temperature"] = mine, 0.31 if mine.startswith("odd") else 1.0
+    return rows, ()
+
+
+SCENES = {
+    "payment": (lambda: payment(own), lambda: payment(one_owner)),
+    "address": (lambda: address("few"), lambda: address("hub")),
+    "multiplicity": (lambda: multiplicity(0), lambda: multiplicity(10)),
+    "echo": (lambda: echo("one"), lambda: echo("many")),
+    "handover": (lambda: handover("pool"), lambda: handover("none")),
+    "pivot": (lambda: pivot(False), lambda: pivot(True)),
+    "flat-rhythm": (lambda: even_pace("scheduler"), lambda: even_pace("chance")),
+    "synchrony": (lambda: together(True), lambda: together(False)),
+    "displacement": (lambda: displaced("hours"), lambda: displaced("days")),
+    "block-replay": (lambda: replay("foreign"), lambda: replay("owner")),
+    "relay-signature": (lambda: relayed(True), lambda: relayed(False)),
+    "shared-wrapper": (lambda: wrapped(True), lambda: wrapped(False)),
+    "elicitation": (lambda: asked(True), lambda: asked(False)),
+    "no-consumer": (lambda: unread(True), lambda: unread(False)),
+    "client": (lambda: one_client(True), lambda: one_client(False)),
+}
+LOW = {
+    "shared-wrapper": 0.7,
+    "no-consumer": 0.3,
+    "synchrony": 0.5,
+    "client": 1.0,
+    "address": 1.0,
+    "displacement": 1.0,
+}
+
+
+def test_every_detector_has_a_scene():
+    assert set(SCENES) == set(BY_ID)
+
+
+@pytest.mark.parametrize("name", list(SCENES))
+def test_a_detector_speaks_in_its_scene(name):
+    found, others = evidence(BY_ID[name], traffic_of(*SCENES[name][0]()))
+    assert found is not None
+    assert found.log_odds > LOW.get(name, 1.4)
+    assert found.statement
+    assert others <= 2
+
+
+@pytest.mark.parametrize("name", list(SCENES))
+def test_a_detector_is_silent_on_the_innocent_twin(name):
+    found, _ = evidence(BY_ID[name], traffic_of(*SCENES[name][1]()))
+    assert found is None or found.log_odds < 1.0
+
+
+def test_a_session_that_changes_accounts_takes_its_blocks_along():
+    found, _ = evidence(BY_ID["block-replay"], traffic_of(*replay("session")))
+    assert found is None

@@ -1,0 +1,182 @@
+"""Fusing, verdicts, membership, innocent explanations and what is shown of a wrapper."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from excise.judge.facts import Facts
+from excise.judge.fuse import FuseSettings, fuse, size_prior
+from excise.judge.innocent import EXPLANATIONS, Case, explain_away
+from excise.judge.members import MemberSettings, Signal, belong
+from excise.judge.verdict import MOST_SURE, judge
+from excise.judge.wrapper import as_example, common_wrapper, redact
+from excise.model.findings import Evidence
+
+S = FuseSettings()
+NEUTRAL = Facts(
+    members=20, wrapped=500, in_system=0.0, one_system=0.0, single=1.0, refused=0.01, items=0.0, owner=0.05, owner_known=12, mail=0.1, programme=0.0,
+    verified=0.2, declared=(), declared_share=0.0, users=0.0, prompts=1.0, active_days=20.0, young=0.2, wrapped_share=0.9,
+)  # fmt: skip
+EVERYTHING = frozenset({"content", "accounts", "network", "payment", "releases", "time"})
+
+
+def piece(detector, layer, log_odds, value=0.9):
+    return Evidence(detector, layer, "said", value, 0.1, log_odds)
+
+
+def verdict(evidence, facts=NEUTRAL, relays=frozenset({"handover", "relay-signature"})):
+    return judge(evidence, relays, facts, EVERYTHING, -4.0, S)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["account", "content", "time"]), st.floats(0, 9)), max_size=12))
+def test_a_layer_counts_its_best_piece_whole_and_never_more_than_its_limit(pieces):
+    fused = fuse([piece(f"d{i}", layer, value) for i, (layer, value) in enumerate(pieces)], -4.0, S)
+    assert fused.log_odds == pytest.approx(-4.0 + sum(fused.layers.values()))
+    assert sum(e.log_odds for e in fused.evidence) == pytest.approx(sum(fused.layers.values()))
+    for layer, value in fused.layers.items():
+        best = max(v for name, v in pieces if name == layer)
+        assert min(best, S.layer_most) - 1e-9 <= value <= S.layer_most + 1e-9
+
+
+def test_the_prior_rises_with_a_size_that_is_rare_here():
+    priors = size_prior([2] * 500 + [3] * 200 + [40], S)
+    assert priors[0] == S.prior
+    assert priors[-1] > priors[500] >= priors[0]
+
+
+def test_one_layer_is_never_enough():
+    one = verdict([piece("multiplicity", "content", 9.0), piece("echo", "content", 9.0)])
+    assert one.verdict == "shared-client"
+    two = verdict(
+        [piece("multiplicity", "content", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 3.0)]
+    )
+    assert two.verdict == "distillation"
+    assert 0.9 <= two.confidence <= MOST_SURE
+
+
+def test_a_deterministic_layer_may_stand_with_what_it_has():
+    assert (
+        verdict([piece("block-replay", "deterministic", 6.0), piece("pivot", "time", 3.0)]).verdict
+        == "distillation"
+    )
+
+
+def test_a_likely_innocent_explanation_stops_an_accusation():
+    strong = [
+        piece("multiplicity", "content", 4.0),
+        piece("pivot", "time", 4.0),
+        piece("payment", "account", 4.0),
+    ]
+    owned = dataclasses.replace(NEUTRAL, owner=0.95)
+    declared = dataclasses.replace(NEUTRAL, declared=("licensed-distiller",), declared_share=0.9)
+    assert verdict(strong).verdict == "distillation"
+    assert verdict(strong, owned).verdict != "distillation"
+    assert verdict(strong, declared).verdict != "distillation"
+
+
+def test_customers_of_a_relay_are_no_harvest():
+    hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
+    products = dataclasses.replace(NEUTRAL, in_system=0.9, wrapped_share=0.3)
+    assert verdict(hand, products).verdict == "relay"
+    harvest = [*hand, piece("multiplicity", "content", 4.0)]
+    assert verdict(harvest).verdict == "distillation"
+
+
+FACTS_OF = {
+    "popular client or product with a fixed prompt": {"likely": {"one_system": 0.95}},
+    "one legal owner with many keys, or its CI fleet": {
+        "likely": {"owner": 0.9},
+        "possible": {"owner_known": 0},
+    },
+    "declared or licensed": {"likely": {"declared": ("reseller",), "declared_share": 0.8}},
+    "evaluation harness on a public set": {"likely": {"items": 0.7}, "possible": {"items": 0.2}},
+    "batch labeller or bot": {"likely": {"members": 1}},
+    "class or hackathon": {
+        "likely": {"programme": 0.9, "single": 0.4, "active_days": 6.0},
+        "possible": {"single": 0.3, "active_days": 6.0},
+    },
+    "honest reseller": {"possible": {"users": 40.0}},
+    "red team": {"likely": {"refused": 0.5, "verified": 0.9}, "possible": {"refused": 0.5}},
+    "public VPN, campus or office network": {"likely": {}},
+}
+
+
+def test_every_explanation_is_tried_by_a_case_that_fits_it():
+    assert {name for name, _ in EXPLANATIONS} == set(FACTS_OF)
+
+
+@pytest.mark.parametrize("name", list(FACTS_OF))
+def test_explanations_are_ruled_out_on_neutral_facts_and_reached_on_fitting_ones(name):
+    quiet = fuse([piece("multiplicity", "content", 3.0), piece("pivot", "time", 3.0)], -4.0, S)
+    neutral = {i.name: i for i in explain_away(Case(NEUTRAL, quiet, EVERYTHING))}
+    assert neutral[name].verdict == "ruled-out", neutral[name].why
+    weak = fuse(
+        [piece("address", "account", 3.0)] if "VPN" in name else [piece("shared-wrapper", "content", 1.0)],
+        -4.0,
+        S,
+    )
+    for expected, changes in FACTS_OF[name].items():
+        found = {
+            i.name: i for i in explain_away(Case(dataclasses.replace(NEUTRAL, **changes), weak, EVERYTHING))
+        }
+        assert found[name].verdict == expected
+        assert found[name].why
+
+
+def test_users_of_the_same_template_are_told_from_members():
+    members = np.arange(30, dtype=np.int32)
+    shows = np.zeros((3, 30), bool)
+    shows[:, :20] = np.random.default_rng(1).random((3, 20)) < 0.8
+    signals = [Signal(row, np.ones(30, bool), 0.03) for row in shows]
+    probability = belong(members, signals, np.zeros(30), MemberSettings())
+    assert (probability[:20][shows[:, :20].sum(axis=0) >= 2] > 0.9).all()
+    assert (probability[20:] < 0.2).all()
+
+
+def test_what_is_not_known_of_an_account_does_not_count_against_it():
+    members = np.arange(10, dtype=np.int32)
+    shows, known = np.ones(10, bool), np.ones(10, bool)
+    shows[9], known[9] = False, False
+    unknown = belong(members, [Signal(shows, known, 0.05)], np.zeros(10), MemberSettings())[9]
+    known[9] = True
+    assert unknown > belong(members, [Signal(shows, known, 0.05)], np.zeros(10), MemberSettings())[9]
+
+
+def test_only_words_that_all_texts_share_are_shown():
+    frame = "You are a careful examiner of proofs. {} Write every step between <steps> and </steps> tags."
+    wrapper = common_wrapper(
+        [
+            frame.format(p)
+            for p in ("secret alpha payload one", "beta hidden two words", "third private gamma text")
+        ],
+        0.8,
+    )
+    shown = as_example(wrapper).text
+    assert "careful examiner of proofs" in shown
+    assert "<steps>" in shown
+    for word in ("alpha", "payload", "beta", "hidden", "gamma", "private"):
+        assert word not in shown
+    assert [s.fixed for s in wrapper.segments] == [True, False, True]
+
+
+def test_nothing_in_common_is_no_wrapper():
+    assert common_wrapper(["one two three four", "five six seven eight"], 0.5) is None
+    assert common_wrapper(["only one text here"], 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("write to ann.bell@example.org now", "ann.bell@example.org"),
+        ("see https://example.org/x?token=1", "example.org"),
+        ("use sk-abcdefgh12345678 as key", "sk-abcdefgh12345678"),
+        ("from 10.20.30.40 today", "10.20.30.40"),
+        ("call +49 170 1234567 back", "1234567"),
+        ("id 9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015"),
+    ],
+)
+def test_what_may_name_a_person_is_redacted(text, gone):
+    assert gone not in redact(text)
