@@ -66,8 +66,8 @@ def parse_levels(text: str) -> tuple[int, ...]:
         return ()
     out: list[int] = []
     for part in text.split(","):
-        low, _, high = part.partition("-")
-        if not low.isdigit() or (high and not high.isdigit()):
+        low, dash, high = part.partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()):
             raise UsageError(
                 f"`{text}` is no level",
                 hint="write a level from 0 to 8, a range such as 0-4, a list such as 0,3,6, or none",

@@ -19,7 +19,7 @@ from excise.model import schema
 from excise.simulate import benign, campaigns
 from excise.simulate.cast import Cast
 from excise.simulate.render import MODELS, Columns, render, role_name, secret
-from excise.simulate.spec import BASE, DAY, WorldSpec, WorldSummary
+from excise.simulate.spec import BASE, CAPABILITY, DAY, WorldSpec, WorldSummary
 
 Progress = Callable[[str], None]
 
@@ -162,9 +162,9 @@ def _labels(
     a = cast.accounts
     campaign = [f"C{v:03d}" if v is not None else None for v in a["campaign"]]
     of_row = [campaign[i] for i in c.account.tolist()]
+    wanted = [CAPABILITY[truth[v]["kind"]] if v is not None else None for v in a["campaign"]]
     capability = [
-        cast.styles[s].capability if r == 2 else None
-        for s, r in zip(c.style.tolist(), c.role.tolist(), strict=True)
+        wanted[i] if r == 2 else None for i, r in zip(c.account.tolist(), c.role.tolist(), strict=True)
     ]
     pq.write_table(
         pa.table({
