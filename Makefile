@@ -32,7 +32,7 @@ imports: $(VENV)/dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/dev  ## the tests alone
-	$(BIN)/pytest
+	$(BIN)/pytest -rs
 
 services:
 	@sh tools/services.sh
