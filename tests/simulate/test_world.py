@@ -245,7 +245,7 @@ def test_each_kind_makes_its_campaign(tmp_path):
     assert {c["kind"] for c in campaigns} == set(KINDS)
     for told in campaigns:
         assert told["harvest_exchanges"] > 0
-        assert told["expected_verdict"] == ("relay" if told["kind"] == "serve-harvest" else "distillation")
+        assert told["expected_verdict"] == ("relay" if told["kind"] == "serve_harvest" else "distillation")
 
 
 @pytest.mark.parametrize("text", ["9", "4-", "-1", "x", "0-12", "", "5-2"])

@@ -60,8 +60,14 @@ def test_families_of_equals_the_slow_definition(masks):
     [
         ("not toml [", "pack"),
         ('version = "1"\nfamilies = []\nextra = 1', "extra"),
-        ('version = "1"\n[[families]]\nid = "a"\ntitle = "a"\ncapability = "magic"\n[[families.groups]]\nid = "g"\nphrases = ["x"]', "magic"),
-        ('version = "1"\n[[families]]\nid = "a"\ntitle = "a"\ncapability = "other"\nneeds = 2\n[[families.groups]]\nid = "g"\nphrases = ["x"]', "needs"),
+        (
+            'version = "1"\n[[families]]\nid = "a"\ntitle = "a"\ncapability = "magic"\n[[families.groups]]\nid = "g"\nphrases = ["x"]',
+            "magic",
+        ),
+        (
+            'version = "1"\n[[families]]\nid = "a"\ntitle = "a"\ncapability = "other"\nneeds = 2\n[[families.groups]]\nid = "g"\nphrases = ["x"]',
+            "needs",
+        ),
     ],
 )
 def test_mistakes_in_a_pack_are_told(tmp_path, text, said):

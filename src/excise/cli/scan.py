@@ -38,6 +38,7 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find distillation campaigns in API logs and write the run folder."""
+    import signal
     from dataclasses import replace
 
     from excise import pipeline
@@ -61,6 +62,11 @@ def scan(
             settings=chosen, threads=threads, progress=progress,
         )  # fmt: skip
     folder.write(run, out, replace=force)
+    for name in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # the run is there: to stop now would only lose its exit status
+        signal.signal(name, signal.SIG_IGN)
     if as_json:
         terminal.result_json(summary.to_json(run))
     else:

@@ -113,17 +113,17 @@ def _campaign(
     styles = _styles(cast, kind, k)
     live = _suspensions(cast, accounts, k, start, end)
     total = round(k.size * k.per_account)
-    if kind == "serve-harvest":
+    if kind == "serve_harvest":
         _serve(cast, commons, accounts, live, total, role=2)
     else:
         account, at = _schedule(cast, accounts, live, k, total, kind)
         first = _harvest(cast, account, at, styles, k)
         _second_use(cast, kind, accounts, live, first, account, at, styles, k)
         cover = round(total * k.cover / max(0.05, 1 - k.cover))
-        _cover(cast, commons, accounts, live, cover, customers=kind == "relay-mixed")
+        _cover(cast, commons, accounts, live, cover, customers=kind == "relay_mixed")
     return {
         "campaign_id": f"C{number:03d}", "kind": kind, "level": k.level, "start": start, "end": end,
-        "expected_verdict": "relay" if kind == "serve-harvest" else "distillation",
+        "expected_verdict": "relay" if kind == "serve_harvest" else "distillation",
         "knobs": {name: getattr(k, name) for name in ("account", "time", "content", "cover", "copies", "personas")},
     }  # fmt: skip
 
@@ -140,7 +140,7 @@ def _columns(cast: Cast, number: int, kind: str, k: Knobs, start: float) -> dict
     if k.account == 1:  # one /24, an address each
         ips = [f"{ips[0].rsplit('.', 1)[0]}.{h}" for h in rng.integers(2, 254, n)]
         asns, where = asns * n, np.arange(n)
-    relay = k.account == 3 or kind in ("relay-mixed", "serve-harvest")
+    relay = k.account == 3 or kind in ("relay_mixed", "serve_harvest")
     clients = client_table()["cli" if relay else "sdk"]
     one = int(rng.integers(0, len(clients)))
     burst = k.account <= 3
@@ -162,7 +162,7 @@ def _columns(cast: Cast, number: int, kind: str, k: Knobs, start: float) -> dict
 
 def _styles(cast: Cast, kind: str, k: Knobs) -> list[list[int]]:
     """Styles by persona: one fixed wrapper at levels 0-3, a few variants at 4, drawn anew for each request from 5 on."""
-    base = {"relay-mixed": "cot", "serve-harvest": "cot"}.get(kind, kind)
+    base = {"relay_mixed": "cot", "serve_harvest": "cot"}.get(kind, kind)
     out = []
     for _ in range(k.personas):
         tags = _tags(cast.rng)
@@ -309,6 +309,8 @@ def _second_use(
 def _cover(cast: Cast, commons: Commons, accounts: I64, live: F64, total: int, *, customers: bool) -> None:
     """Genuine-looking traffic on the same accounts: a habit each, or, through a relay, many customers."""
     rng = cast.rng
+    if total <= 0:
+        return
     if customers:
         _serve(cast, commons, accounts, live, total, role=1)
         return

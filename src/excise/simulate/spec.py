@@ -12,12 +12,12 @@ BASE: Final = 1_767_225_600
 """Worlds begin on 2026-01-01, 00:00 UTC (seconds since 1970)."""
 KINDS: Final = (
     "selfinstruct", "cot", "backrational", "grading", "agentic", "coding", "safety", "tracecleaning", "blockreplay",
-    "filterprobe", "relay-mixed", "serve-harvest",
+    "filterprobe", "relay_mixed", "serve_harvest",
 )  # fmt: skip
 CAPABILITY: Final = {
     "selfinstruct": "data-generation", "cot": "reasoning", "backrational": "reasoning", "grading": "grading",
     "agentic": "agentic", "coding": "coding", "safety": "safety", "tracecleaning": "reasoning", "blockreplay": "reasoning",
-    "filterprobe": "reasoning", "relay-mixed": "reasoning", "serve-harvest": "other",
+    "filterprobe": "reasoning", "relay_mixed": "reasoning", "serve_harvest": "other",
 }  # fmt: skip
 
 
