@@ -72,7 +72,6 @@ def test_a_planted_group_stands_out_and_its_peers_do_not():
     shares = excess_shares([*hits.tolist(), 20], [*trials.tolist(), 40], floor=0.02)
     assert shares.log_odds[-1] > 10
     assert np.mean(np.array(shares.log_odds[:-1]) > 3) < 0.02
-    assert shares.dispersion >= 1.0
 
 
 def test_groups_that_differ_by_nature_lower_what_a_share_is_worth():
@@ -82,7 +81,6 @@ def test_groups_that_differ_by_nature_lower_what_a_share_is_worth():
     uneven = excess_shares(
         [*rng.binomial(trials, rng.beta(0.5, 4.5, 300)).tolist(), 14], [*trials.tolist(), 40], floor=0.02
     )
-    assert uneven.dispersion > even.dispersion
     assert uneven.log_odds[-1] < even.log_odds[-1]
 
 

@@ -44,6 +44,7 @@ DETECTOR: Final = Detector(
             "a /24 of more accounts is a hub (offices, campuses and VPN exits measure 60 to 300)",
         ),
         **SHARE_PARAMETERS,
+        "by_size": Parameter(1, "0 or 1", "small groups are families and offices, which share by nature"),
         "floor": Parameter(0.1, "share of members", "cloud customers share networks by chance"),
     },
     statement="{share} of the members share a little used network (/24 or /48) with another member of no common owner; in other groups {baseline} do.",

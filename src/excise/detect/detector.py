@@ -70,6 +70,7 @@ SHARE_PARAMETERS: Mapping[str, Parameter] = {
     "floor": Parameter(
         0.05, "share of members", "least baseline: coincidences of this kind exist in every deployment"
     ),
+    "by_size": Parameter(0, "0 or 1", "1: compare with groups of at least half the size only"),
     "least_share": Parameter(0.2, "share of members", "a signal of a few members says nothing of the others"),
     "most_log_odds": Parameter(
         4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"

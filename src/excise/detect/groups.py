@@ -55,7 +55,7 @@ def share_evidence(
     detector: Detector, hits: F64, trials: F64, say: Callable[[float, float], str], p: Settings
 ) -> Sequence[Evidence | None]:
     """Evidence of hits among trials, one a cluster: nothing below `least_share`, on fewer than two hits, or where it does not stand out."""
-    shares = excess_shares(hits.tolist(), trials.tolist(), floor=p["floor"])
+    shares = excess_shares(hits.tolist(), trials.tolist(), floor=p["floor"], by_size=bool(p["by_size"]))
     out: list[Evidence | None] = []
     for k, log_odds in enumerate(shares.log_odds):
         share = hits[k] / trials[k] if trials[k] else 0.0

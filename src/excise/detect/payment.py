@@ -38,6 +38,7 @@ DETECTOR: Final = Detector(
             100, "accounts", "an instrument of more accounts is a card issuer's or a reseller's range"
         ),
         **SHARE_PARAMETERS,
+        "by_size": Parameter(1, "0 or 1", "small groups are families and offices, which share by nature"),
     },
     statement="{share} of the members whose payment is known share an instrument with another member of no common owner; in other groups {baseline} do.",
     ties=tie,

@@ -14,35 +14,64 @@ from excise.stats.tails import binomial_tail, log_odds_of
 Numbers = npt.NDArray[np.float64]
 
 
+_LEAST_PEERS = 10
+"""Groups that a null is made of, where there are so many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The null of a share: pooled rate (0 to 1), what each group is held against, overdispersion (1 and above), log-odds a group."""
+    """The null of a share: pooled rate (0 to 1), what each group is held against, and log-odds a group (0 and above)."""
 
     baseline: float
     baselines: tuple[float, ...]
-    dispersion: float
     log_odds: tuple[float, ...]
 
 
-def excess_shares(hits: Sequence[float], trials: Sequence[float], *, floor: float) -> Shares:
-    """Test each group's hits / trials for being above what the other groups of this traffic show.
+def excess_shares(
+    hits: Sequence[float], trials: Sequence[float], *, floor: float, by_size: bool = False
+) -> Shares:
+    """Test each group's hits / trials for being above what other groups of this traffic show.
 
-    Rate and overdispersion are those of the groups without the tenth that has the highest rates (they may be what is looked
-    for), each group held against the others only. The overdispersion is Pearson's chi-square over its expectation
-    (McCullagh and Nelder 1989, section 4.5), at least 1; it divides hits and trials before the exact tail, which takes the
-    rate at no less than `floor`.
+    Peers are all groups, or, with `by_size`, those of at least half as many trials (for what small groups such as families
+    share by nature), without the tenth of highest rates (they may be what is looked for) and the group itself. Their
+    overdispersion is Pearson's chi-square over its expectation (McCullagh and Nelder 1989, section 4.5), at least 1; it
+    divides hits and trials before the exact tail, which takes the peers' rate at no less than `floor`. O(g log g) in the groups.
     """
     h, n = np.asarray(hits, float), np.asarray(trials, float)
-    ordinary = _ordinary(h, n)
+    baselines, log_odds = np.full(len(h), floor), np.zeros(len(h))
+    size_class = np.floor(np.log2(np.maximum(n, 1.0))).astype(int)
+    if not by_size:
+        size_class[:] = 0
+    for c in np.unique(size_class).tolist():
+        mine, peers = size_class == c, _peers(n, c)
+        baselines[mine], log_odds[mine] = _test(h, n, mine, peers, floor)
+    everyone = _ordinary(h, n)
+    rate = float(h[everyone].sum()) / max(1.0, float(n[everyone].sum()))
+    return Shares(max(floor, rate), tuple(baselines.tolist()), tuple(log_odds.tolist()))
+
+
+def _peers(trials: Numbers, size_class: int) -> npt.NDArray[np.bool_]:
+    """Groups of half the size and more; smaller ones too where there are too few of them."""
+    least = 2.0 ** (size_class - 1)
+    while least > 1.0 and (trials >= least).sum() <= _LEAST_PEERS:
+        least /= 2.0
+    return trials >= least
+
+
+def _test(
+    h: Numbers, n: Numbers, mine: npt.NDArray[np.bool_], peers: npt.NDArray[np.bool_], floor: float
+) -> tuple[Numbers, Numbers]:
+    ordinary = np.zeros(len(h), np.bool_)
+    ordinary[peers] = _ordinary(h[peers], n[peers])
     all_hits, all_trials = float(h[ordinary].sum()), float(n[ordinary].sum())
-    rate = all_hits / max(1.0, all_trials)
-    dispersion = _dispersion(h[ordinary], n[ordinary], rate)
+    dispersion = _dispersion(h[ordinary], n[ordinary], all_hits / max(1.0, all_trials))
     others = (all_hits - h * ordinary) / np.maximum(1.0, all_trials - n * ordinary)
-    baselines = tuple(np.maximum(floor, others).tolist())
-    log_odds = tuple(
-        _log_odds(x, y, b, dispersion) for x, y, b in zip(h.tolist(), n.tolist(), baselines, strict=True)
-    )
-    return Shares(max(floor, rate), baselines, dispersion, log_odds)
+    baselines = np.maximum(floor, others)[mine]
+    values = [
+        _log_odds(x, y, b, dispersion)
+        for x, y, b in zip(h[mine].tolist(), n[mine].tolist(), baselines.tolist(), strict=True)
+    ]
+    return baselines, np.array(values)
 
 
 def _ordinary(hits: Numbers, trials: Numbers) -> npt.NDArray[np.bool_]:
