@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock wheel picture bench-speed clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ lock: $(VENV)/dev  ## choose versions anew within the ranges of pyproject.toml
 		--output-file requirements-dev.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --upgrade --extra build --constraint requirements-dev.txt \
 		--output-file requirements.txt pyproject.toml
+
+docs: $(VENV)/runtime  ## write the pages that are made of code
+	$(BIN)/python tools/settings_page.py > docs/settings.md
 
 wheel: $(VENV)/runtime  ## build dist/excise-*.whl
 	$(BIN)/hatchling build -t wheel

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import typer.main
 
 from excise import errors
 from excise.cli.app import app
+from excise.settings import load_settings
 from repository import ROOT, page, tracked
 
 COMMANDS = typer.main.get_command(app).commands
@@ -79,6 +82,22 @@ def test_every_page_is_in_the_index():
     nested = {p for p in pages if "/" in p}
     assert pages - nested <= linked
     assert {p.split("/")[0] for p in nested} <= {link.split("/")[0] for link in linked}
+
+
+def test_the_page_of_settings_is_that_of_the_code():
+    made = subprocess.run(
+        [sys.executable, ROOT / "tools" / "settings_page.py"], check=True, capture_output=True, text=True
+    )
+    assert made.stdout == page("docs/settings.md"), "run `make docs`"
+
+
+def test_the_settings_that_the_page_shows_are_accepted(tmp_path):
+    shown = re.search(r"```toml\n(.*?)```", page("docs/settings.md"), re.DOTALL).group(1)
+    (tmp_path / "settings.toml").write_text(shown)
+    settings = load_settings(tmp_path / "settings.toml")
+    assert settings.judge.fuse.accuse == 0.95
+    assert settings.detect == {"payment": {"most_accounts": 50}}
+    assert settings.keep_text is False
 
 
 def test_the_paths_and_registries_that_contributing_names_exist():
