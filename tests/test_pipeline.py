@@ -1,5 +1,6 @@
 """A scan as a whole: what it finds in a small world, what it says when something is missing, and that nothing but rows and settings matters."""
 
+import itertools
 import json
 import random
 
@@ -104,7 +105,7 @@ def test_files_order_format_and_batches_leave_no_trace(world, reference, tmp_pat
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
     else:
         cuts = [0, 100, 5000, table.num_rows]
-        for k, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False)):
+        for k, (a, b) in enumerate(itertools.pairwise(cuts)):
             pq.write_table(table.slice(a, b - a), source / "exchanges" / f"part-{9 - k}.parquet")
     assert written(excise.scan(source), tmp_path / "run") == reference
 
