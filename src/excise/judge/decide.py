@@ -162,7 +162,7 @@ def _finding(
     """A verdict that accuses needs two accounts that it is about, and a good part of the cluster: else it is of strangers."""
     enough = max(2.0, least_share * len(members))
     if judgement.verdict in ACCUSING and accused.sum() < enough:
-        judgement = judgement.without_claim()
+        judgement = judgement.without_claim(float(accused.mean()))
     if judgement.verdict not in ACCUSING:
         accused, harvest = np.zeros(len(members), np.bool_), harvest[:0]
     return Finding(k, judgement, members, belonging, accused, harvest, shown)

@@ -21,7 +21,8 @@ class FuseSettings:
         dependent; 0.3 is a design effect of about 3). layer_most: most that one layer counts, in nats.
     layer_least: what a layer must show to count as one of the two that are needed (nats; a Bayes factor of 4.5).
     relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
-        customers of its own to speak of.
+        customers of its own to speak of. explained: what a likely innocent explanation takes off, in nats (a factor of 50);
+        evidence of one layer alone is worth even odds at most.
     """
 
     prior: float = -6.0
@@ -32,6 +33,7 @@ class FuseSettings:
     relay_prior: float = -1.0
     accuse: float = 0.9
     uniform: float = 0.5
+    explained: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)

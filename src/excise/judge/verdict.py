@@ -33,9 +33,9 @@ class Judgement:
         seen = {e.detector for e in first.evidence}
         return first.evidence + tuple(e for e in second.evidence if e.detector not in seen)
 
-    def without_claim(self) -> Judgement:
-        """Return the same without an accusation."""
-        return replace(self, verdict="undetermined")
+    def without_claim(self, share: float) -> Judgement:
+        """Return the same without an accusation: what speaks for one is about `share` of the members only."""
+        return replace(self, verdict="undetermined", confidence=round(self.confidence * min(share, 0.5), 4))
 
 
 def judge(
@@ -63,7 +63,8 @@ def judge(
         harvest.independent(settings.layer_least) >= 2
         or harvest.layers.get("deterministic", 0.0) >= settings.layer_least
     )
-    confidence = round(min(sigmoid(harvest.log_odds), MOST_SURE), 4)
+    log_odds = harvest.log_odds - (settings.explained if likely else 0.0)
+    confidence = round(min(sigmoid(log_odds), MOST_SURE if enough else 0.5), 4)
     relaying = round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
     served = relaying >= settings.accuse and not _owned(innocent)
     customers = (
