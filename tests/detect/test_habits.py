@@ -178,9 +178,9 @@ def test_matching_equals_brute_force(rows, words, prompt, habits, label):
     sizes = Counter(label)
     tokens = set()
     for group in sizes:
-        for token in spread:
+        for token, users in spread.items():
             inside = sum((token, a) in habits for a in range(5) if label[a] == group)
-            if inside >= 2 and (inside >= 0.5 * spread[token] or inside >= 0.8 * sizes[group]):
+            if inside >= 2 and (inside >= 0.5 * users or inside >= 0.8 * sizes[group]):
                 tokens.add((group, token))
     expected = [
         0

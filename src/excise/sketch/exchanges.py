@@ -187,31 +187,32 @@ class Assembled:
 def assemble(pieces: Sequence[Piece], lexicon: Lexicon) -> Assembled:
     """Sort by account, time and exchange, and drop all but the first exchange of an id; the pieces are used up.
 
-    O(n log n) in the rows.
+    An account of which only repeats were seen was not seen. O(n log n) in the rows.
     """
     systems = merge_systems([p.systems for p in pieces])
     account = np.concatenate([p.account for p in pieces])
-    hashes, code = np.unique(account, return_inverse=True)
     names: dict[int, str] = {}
     for piece in pieces:
         names.update(piece.names)
     columns = {name: _drain(pieces, name) for name in list(pieces[0].columns)}
-    columns["account"] = code.astype(np.int32)
     columns["system"] = _positions(systems.raw, np.concatenate([p.system for p in pieces]))
     prompt_cues = np.append(systems.cues, np.uint64(0))[columns["system"]]
     columns["families"] = lexicon.families_of(columns.pop("cues") | prompt_cues)
     rest = combine(
         [columns[name].astype(np.uint64) for name in ("id", "doc", "session", "model", "client", "messages")]
     )
-    order = np.lexsort((rest, columns["at"], columns["account"]))
+    keys = (rest, columns["at"], account)
+    order = _by_content(np.lexsort(keys), keys, columns, pieces)
     kept, repeats = _first_of_each(columns["id"], order)
     duplicates = columns["row"][repeats]
+    hashes, code = np.unique(account[kept], return_inverse=True)
     for name in columns:
         columns[name] = columns[name][kept]
     part, position = _places(pieces, kept)
     lists = {
         name: gather([p.lists.pop(name) for p in pieces], part, position) for name in list(pieces[0].lists)
     }
+    columns["account"] = code.astype(np.int32)
     return Assembled(
         _exchanges({**columns, **lists}),
         systems,
@@ -243,6 +244,30 @@ def _positions(sorted_hashes: U64, wanted: U64) -> I32:
     if not len(sorted_hashes):
         return np.full(len(wanted), -1, np.int32)
     return np.where(sorted_hashes[where] == wanted, where, -1).astype(np.int32)
+
+
+def _by_content(
+    order: I64, keys: tuple[np.ndarray, ...], columns: Mapping[str, np.ndarray], pieces: Sequence[Piece]
+) -> I64:
+    """Put rows that are equal in all `keys` into the order of all that they hold: theirs in the source must not matter.
+
+    Such rows repeat an id; only they are sorted.
+    """
+    same = np.zeros(len(order), np.bool_)
+    same[1:] = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
+    same[:-1] |= same[1:]
+    rows = order[same]
+    part, position = _places(pieces, rows)
+    lists = [_digest(gather([p.lists[name] for p in pieces], part, position)) for name in pieces[0].lists]
+    scalars = [columns[name][rows].astype(np.uint64) for name in columns if name != "row"]
+    order[same] = rows[np.lexsort((combine([*scalars, *lists]), *(key[rows] for key in keys)))]
+    return order
+
+
+def _digest(lists: Ragged) -> U64:
+    """One number for each list, by its values and not their order."""
+    ends = np.append(np.zeros(1, np.uint64), np.cumsum(combine([lists.values]), dtype=np.uint64))
+    return ends[lists.offsets[1:]] - ends[lists.offsets[:-1]] + lists.sizes().astype(np.uint64)
 
 
 def _first_of_each(ids: U64, order: I64) -> tuple[I64, I64]:

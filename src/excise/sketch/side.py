@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from excise.model import schema
 from excise.model.tables import I64, U64, Accounts, Events
+from excise.sketch.exchanges import combine
 from excise.sketch.kernel import hash_strings
 from excise.sketch.network import hash_networks
 
@@ -18,7 +19,7 @@ def align_accounts(
     """Return one row for each seen account (ascending hash); of several lines for one account the first by content counts."""
     if table is None:
         table = schema.ACCOUNTS.empty_table()
-    line = _lines(hashes, hash_strings(_flat(table["account_id"]), seed=seed), table)
+    line = _lines(hashes, hash_strings(_flat(table["account_id"]), seed=seed), table, seed=seed)
     text = {name: _pick(hash_strings(_flat(table[name]), seed=seed), line) for name in _TEXT}
     created = pc.fill_null(_flat(table["created_at"]).cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
     verified = pc.fill_null(_flat(table["verified"]), False).to_numpy(zero_copy_only=False)
@@ -41,16 +42,18 @@ def align_accounts(
 
 
 _TEXT = ("org_id", "owner_id", "email_domain", "payment_fp", "signup_ip", "programme")
+_CONTENT = (*_TEXT, "verified", "declared")
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _lines(hashes: U64, listed: U64, table: pa.Table) -> I64:
-    """For each seen account its line in the table, or -1. Repeated lines: the earliest creation, so that order does not matter."""
+def _lines(hashes: U64, listed: U64, table: pa.Table, *, seed: int) -> I64:
+    """For each seen account its line in the table, or -1. Of repeated lines the earliest creation, then by all that they say."""
     created = pc.fill_null(_flat(table["created_at"]).cast(pa.int64()), np.iinfo(np.int64).max)
-    order = np.lexsort((created.to_numpy(zero_copy_only=False), listed))
+    words = [hash_strings(_flat(table[name]).cast(pa.string()), seed=seed) for name in _CONTENT]
+    order = np.lexsort((combine(words), created.to_numpy(zero_copy_only=False), listed))
     distinct, first = np.unique(listed[order], return_index=True)
     line = np.full(len(hashes), -1, np.int64)
     if len(distinct):
