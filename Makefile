@@ -22,7 +22,7 @@ test: services $(VENV)/dev  ## the gate: lint, types, layers, tests
 	@$(MAKE) --keep-going --no-print-directory lint types imports unit
 
 lint: $(VENV)/dev
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/dev

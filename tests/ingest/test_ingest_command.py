@@ -13,8 +13,8 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import exchange, write_parquet
 
+from conftest import exchange, write_parquet
 from excise.model.schema import ACCOUNTS, EXCHANGES
 
 

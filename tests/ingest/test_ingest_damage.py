@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import exchange, whole, write_parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import exchange, whole, write_parquet
 from excise.errors import SchemaMismatch, TooManyBadRows, UnreadableFile, UsageError
 from excise.ingest import bytes_in
 from excise.ingest.footer import read_footer

@@ -8,10 +8,10 @@ import stat
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import START, exchange, whole, write_parquet
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from conftest import START, exchange, whole, write_parquet
 from excise.errors import OutputError, UnreadableFile, UsageError
 from excise.ingest.pseudonym import Pseudonymiser, load_key
 from excise.model.schema import ACCOUNTS, EVENTS

@@ -9,8 +9,8 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import START, whole
 
+from conftest import START, whole
 from excise.errors import BadRow, SchemaMismatch, UsageError
 from excise.ingest import contract
 from excise.ingest.layout import shown

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import exchange, whole, write_parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import exchange, whole, write_parquet
 from excise.errors import UnreadableFile, UsageError
 from excise.ingest import parquet
 from excise.ingest.source import open_traffic
