@@ -58,8 +58,9 @@ wheel: $(VENV)/runtime  ## build dist/excise-*.whl
 picture: $(VENV)/runtime  ## docs/report.png, made of the demo's page by Chromium
 	sh tools/picture.sh $(DEMO)/run/report.html docs/report.png
 
-bench-speed: $(VENV)/dev  ## seconds, memory and bytes, against peers in the same run
-	$(BIN)/python bench/speed.py
+bench-speed: $(VENV)/dev  ## seconds and memory of scans, against decoding alone in the same run (WORLD=folder)
+	test -n "$(WORLD)" || { rm -rf $(DEMO)/speed $(DEMO)/speed-labels; mkdir -p $(DEMO); $(BIN)/excise simulate --exchanges 200000 --out $(DEMO)/speed; }
+	$(BIN)/python bench/speed.py $(or $(WORLD),$(DEMO)/speed)
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:

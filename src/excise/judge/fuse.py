@@ -36,6 +36,10 @@ class FuseSettings:
     explained: float = 4.0
 
 
+_WORTH_SAYING = 0.05
+"""Nats below which a piece of evidence is no evidence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fused:
     """`evidence` as it counted (its log-odds after the discount), the sum with the prior, and what each layer shows."""
@@ -75,4 +79,6 @@ def fuse(evidence: Iterable[Evidence], prior: float, settings: FuseSettings) -> 
         scale = min(1.0, most / sum(values)) if sum(values) > 0 else 1.0
         counted += [replace(p, log_odds=v * scale) for p, v in zip(pieces, values, strict=True)]
         layers[layer] = sum(values) * scale
-    return Fused(tuple(counted), prior + sum(layers.values()), layers)
+    return Fused(
+        tuple(e for e in counted if e.log_odds >= _WORTH_SAYING), prior + sum(layers.values()), layers
+    )
