@@ -211,12 +211,12 @@ def weigh(
 ) -> list[Finding]:
     """Measure every signal on every cluster and judge clusters, members and exchanges."""
     marks = find_marks(detectors, traffic, clusters, settings.detect)
+    layers = {d.id: d.layer for d in detectors}
     signals = {}
     for name, mark in marks.items():
         hits, trials = count_members(clusters, mark.shows & mark.known), count_members(clusters, mark.known)
-        signals[name] = Signal(
-            mark.shows, mark.known, excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline
-        )
+        baseline = excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline
+        signals[name] = Signal(mark.shows, mark.known, baseline, layers[name])
     found = Findings(
         evidence=measure(detectors, traffic, clusters, marks, settings.detect),
         signals=signals,

@@ -76,11 +76,13 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
             )
         accused = (belonging >= settings.member.least) & own & (traffic.accounts.declared[members] == 0)
         accused &= wrapped[members] | (judgement.verdict == "relay")
+        if accused.sum() < settings.member.least_share * len(
+            members
+        ):  # mostly strangers: one signal may be chance
+            accused &= _layers_shown(members, speaking, found.signals) >= 2
         harvest = telling[start[k] : start[k + 1]]
         harvest = harvest[np.isin(traffic.exchanges.account[harvest], members[accused])]
-        out.append(
-            _finding(k, judgement, members, belonging, accused, harvest, shown, settings.member.least_share)
-        )
+        out.append(_finding(k, judgement, members, belonging, accused, harvest, shown))
     return out
 
 
@@ -132,6 +134,16 @@ def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
     return out
 
 
+def _layers_shown(members: I32, evidence: Sequence[Evidence], signals: Mapping[str, Signal]) -> I64:
+    """In how many layers each member shows a signal of its own."""
+    mine = [signals[e.detector] for e in evidence if e.log_odds > 0 and e.detector in signals]
+    layers = sorted({s.layer for s in mine})
+    return sum(
+        (_shows(members, [s for s in mine if s.layer == layer]).astype(np.int64) for layer in layers),
+        np.zeros(len(members), np.int64),
+    )
+
+
 def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
     """Return, for each member, the share of its ties (by cubed weight, as communities are found) that lead to members that show a signal.
 
@@ -157,11 +169,9 @@ def _finding(
     accused: Bool,
     harvest: I64,
     shown: tuple[str, ...],
-    least_share: float,
 ) -> Finding:
-    """A verdict that accuses needs two accounts that it is about, and a good part of the cluster: else it is of strangers."""
-    enough = max(2.0, least_share * len(members))
-    if judgement.verdict in ACCUSING and accused.sum() < enough:
+    """A verdict that accuses needs two accounts that it is about; else nothing is claimed."""
+    if judgement.verdict in ACCUSING and accused.sum() < 2:
         judgement = judgement.without_claim(float(accused.mean()))
     if judgement.verdict not in ACCUSING:
         accused, harvest = np.zeros(len(members), np.bool_), harvest[:0]

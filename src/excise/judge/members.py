@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from excise.model.findings import Layer
 from excise.model.tables import F64, I32, Bool
 
 
@@ -21,6 +22,7 @@ class Signal:
     shows: Bool
     known: Bool
     stranger: float
+    layer: Layer = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class MemberSettings:
     that an account shares with the typical member. several_wrappers: how many make a member without another signal; one is
     any user of a template. company: such a member must be tied to members that show a signal, at least at this part of the rate at
     which the cluster's members show one; some_company: the same for a member that shows one itself. private_nats: log-odds of the
-    cluster's content from which its wrappers are taken to be no public matter. least_share: part of a cluster's members
-    that a claim must be about.
+    cluster's content from which its wrappers are taken to be no public matter. least_share: part of a cluster's members that
+    a claim must be about; below, it is about members with signals of two layers only.
     """
 
     rounds: int = 30

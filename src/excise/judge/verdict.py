@@ -51,7 +51,7 @@ def judge(
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
     uniform there are no customers to see, and the common hand counts for a harvest. A harvest needs two independent layers or a deterministic one
     beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts. Where a
-    relay's requests carry the system prompts of products, and little else of the content speaks for a harvest, they are its
+    relay's requests carry the system prompts of products, and little in the content beyond them speaks for a harvest, they are its
     customers'.
     """
     uniform = facts.wrapped_share >= settings.uniform
@@ -67,11 +67,7 @@ def judge(
     confidence = round(min(sigmoid(log_odds), MOST_SURE if enough else 0.5), 4)
     relaying = round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
     served = relaying >= settings.accuse and not _owned(innocent)
-    customers = (
-        served
-        and facts.in_system >= settings.uniform
-        and harvest.layers.get("content", 0.0) < settings.layer_least
-    )
+    customers = served and facts.in_system >= settings.uniform and _asked_for(harvest) < settings.layer_least
     if facts.wrapped and enough and not likely and not customers and confidence >= settings.accuse:
         return Judgement("distillation", confidence, harvest, relay, innocent)
     if served:
@@ -79,6 +75,12 @@ def judge(
     if facts.wrapped and (likely or not enough):
         return Judgement("shared-client", confidence, harvest, relay, innocent)
     return Judgement("undetermined", confidence, harvest, relay, innocent)
+
+
+def _asked_for(harvest: Fused) -> float:
+    """What the content shows beyond prompts in common, which the products behind a relay have by nature."""
+    pieces = (e for e in harvest.evidence if e.layer == "content" and e.detector != "shared-wrapper")
+    return sum(e.log_odds for e in pieces)
 
 
 def _owned(innocent: Sequence[Innocent]) -> bool:
