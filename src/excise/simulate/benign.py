@@ -17,10 +17,13 @@ from excise.simulate.cast import (
     network_address,
 )
 from excise.simulate.grammar import grammar
-from excise.simulate.spec import DAY, POPULATIONS, Population
+from excise.simulate.populations import POPULATIONS, Population
+from excise.simulate.spec import DAY
 
 _PUBLIC: Final = 20_260_101
 """Seed of what is public: the same agents, evaluation sets and judge templates in every world."""
+_JOINS: Final = 0.12
+"""Share of ordinary accounts that are made during the period."""
 _ANSWER: Final = {
     "turn": "toolanswer",
     "code": "codeanswer",
@@ -85,14 +88,45 @@ def _group(cast: Cast, commons: Commons, p: Population, size: int, scale: float)
     term = "term" in p.shares
     start = rng.uniform(0, cast.days * 0.6) * DAY if term else 0.0
     end = min(cast.days * DAY, start + rng.uniform(4, 12) * DAY) if term else cast.days * DAY
-    accounts = cast.admit(size, **account_columns(cast, p, size))
+    accounts = cast.admit(size, **account_columns(cast, p, size, start))
     shared = _shared_style(cast, commons, p)
     for account in accounts.tolist():
         volume = max(1, round(p.volume * scale * float(np.exp(rng.normal(0, p.sigma)))))
-        _send(cast, commons, p, account, accounts, shared, volume, start, end)
+        begin = max(start, cast.accounts["created"][account] + rng.exponential(2 * 3600))
+        _send(cast, commons, p, account, accounts, shared, volume, min(begin, end - 3600), end)
 
 
-def account_columns(cast: Cast, p: Population, size: int) -> dict[str, Any]:
+def _created(cast: Cast, p: Population, size: int, start: float) -> list[float]:
+    """When the accounts were made (seconds from the start): before a course, over a trial, at once for one owner, else any time."""
+    rng, days = cast.rng, cast.days
+    if "term" in p.shares:
+        ago = start / DAY - rng.exponential(3, size)
+    elif p.name == "free_trial":
+        ago = rng.uniform(-20, days * 0.9, size)
+    elif "sessions" in p.shares:  # a pool is there before its customers are
+        ago = rng.uniform(-400, 0, size)
+    elif "owner" in p.shares:
+        ago = rng.uniform(-400, days * 0.3) + rng.exponential(2, size)
+    else:
+        ago = np.where(
+            rng.random(size) < _JOINS, rng.uniform(0, days * 0.9, size), rng.uniform(-400, 0, size)
+        )
+    return [float(x) for x in ago * DAY]
+
+
+def _mail(cast: Cast, p: Population, group: int, size: int) -> list[tuple[str, int, int]]:
+    rng = cast.rng
+    if "mail" in p.shares:
+        return [("mail", group, 0)] * size
+    disposable = rng.random(size) < (0.12 if p.name in ("vpn_user", "free_trial") else 0.02)
+    free = rng.random(size) < 0.55
+    return [
+        ("disposable", 0, int(rng.integers(0, 20))) if d else ("free", 0, int(rng.integers(0, 12))) if f else ("mail", group, i)
+        for i, (d, f) in enumerate(zip(disposable, free, strict=True))
+    ]  # fmt: skip
+
+
+def account_columns(cast: Cast, p: Population, size: int, start: float) -> dict[str, Any]:
     """Return the account columns of a group: its own for each, or one for all where the population shares it."""
     rng, group = cast.rng, cast.group()
     office = p.network in ("office", "vendor")
@@ -101,19 +135,17 @@ def account_columns(cast: Cast, p: Population, size: int) -> dict[str, Any]:
         ips, asns = ips * size, asns * size
     clients = client_table()[p.client]
     first = int(rng.integers(0, len(clients)))
-    free = rng.random(size) < 0.55
-    young = "term" in p.shares or p.name == "free_trial"
     adopts = rng.random(size) < (0.6 if p.prompt in ("agent", "eval") else 0.25)
     return {
         "population": p.name, "campaign": None, "level": None, "group": group,
-        "created": rng.uniform(-20 if young else -400, 0, size) * DAY,
+        "created": _created(cast, p, size, start),
         "org": [(("org", group, 0) if "org" in p.shares else ("org", group, i) if rng.random() < 0.3 else None) for i in range(size)],
         "owner": [(("owner", group, 0) if "owner" in p.shares else ("owner", group, i) if rng.random() < 0.4 else None) for i in range(size)],
-        "mail": [("mail", group, 0) if "mail" in p.shares else ("free", 0, int(rng.integers(0, 12))) if free[i] else ("mail", group, i) for i in range(size)],
-        "card": [("card", group, 0 if "card" in p.shares else i) for i in range(size)], "ip": ips, "asn": asns,
+        "mail": _mail(cast, p, group, size), "ip": ips, "asn": asns,
+        "card": [None if p.name == "free_trial" else ("card", group, 0 if "card" in p.shares else i) for i in range(size)],
         "client": [clients[first if "client" in p.shares else int(rng.integers(0, len(clients)))] for _ in range(size)],
         "devices": [("pool", group, 12) if "devices" in p.shares else ("own", group * 1000 + i, 2 if rng.random() < 0.3 else 0) for i in range(size)],
-        "programme": p.programme, "declared": p.declared, "verified": (rng.random(size) < p.verified).tolist(),
+        "programme": p.programme, "declared": [p.declared if rng.random() < p.declares else None for _ in range(size)], "verified": (rng.random(size) < p.verified).tolist(),
         "adopts": np.where(adopts, cast.release + rng.exponential(2.5, size) * DAY, NEVER).tolist(),
         "users": int(rng.integers(20, 80)) if p.prompt == "many" or p.name == "heavy_app" else 0,
         "settings": [int(rng.integers(0, 9)) for _ in range(size)], "masks": rng.integers(0, 64, size).tolist(),

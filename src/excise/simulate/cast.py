@@ -59,7 +59,7 @@ class Traffic:
 class Style:
     """How a request is made: the symbol of the user text, a system prompt, tools, and perhaps a wrapper around the text.
 
-    `items`: texts to choose from instead of the symbol. `wrapper`: see `campaigns.Wrapper`.
+    `items`: texts to choose from instead of the symbol. `wrapper`: see `wrappers.Wrapper`.
     """
 
     symbol: str
@@ -67,7 +67,6 @@ class Style:
     tools: str | None = None
     items: tuple[str, ...] = ()
     wrapper: Any = None
-    capability: str | None = None
     refused: float = 0.004
     answer: str = "chatanswer"
 
@@ -133,14 +132,14 @@ def arrivals(rng: np.random.Generator, kind: str, count: int, start: float, end:
     if kind == "batch":
         runs = max(1, int(rng.poisson(2)))
         begin = start + rng.random(runs) * span
-        return np.sort(
-            np.clip(begin[rng.integers(0, runs, count)] + rng.exponential(3600, count), start, end)
-        )
-    at = start + rng.random(count) * span
+        at = begin[rng.integers(0, runs, count)] + rng.exponential(3600, count)
+    else:
+        at = start + rng.random(count) * span
     if kind == "human":
         midday = rng.uniform(0, DAY)
-        hour = np.floor(at / DAY) * DAY + (midday + rng.normal(0, 3.2 * 3600, count)) % DAY
-        at = np.clip(hour, start, end)
+        at = np.floor(at / DAY) * DAY + (midday + rng.normal(0, 3.2 * 3600, count)) % DAY
+    outside = (at < start) | (at >= end)  # drawn again: a clip would pile them up on one instant
+    at[outside] = start + rng.random(int(outside.sum())) * max(end - start, 1.0)
     return np.sort(at)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from excise.model import schema
-from excise.simulate.campaigns import Wrapper, wrapper_texts
 from excise.simulate.cast import I64, Cast, Style
 from excise.simulate.grammar import grammar
 from excise.simulate.spec import BASE, DAY
+from excise.simulate.wrappers import wrap
 
 MODELS: Final = ("orion-3-large", "orion-3-small", "orion-4-large")
 _ROLES: Final = ("benign", "cover", "harvest")
@@ -26,8 +28,8 @@ _SETTINGS: Final = (
     (0.3, 4096),
     (0.9, 2048),
     (0.5, 1024),
-    (0.6, 4096),
 )
+"""Temperature and max_tokens that clients are set to."""  # fmt: skip
 
 
 class Columns:
@@ -70,7 +72,12 @@ def render(cast: Cast, seed: int) -> tuple[pa.Table, Columns, list[str]]:
     c = Columns(cast)
     rng = np.random.default_rng([seed, 77])
     names = _names("acct", len(cast.accounts["population"]), seed)
-    answers = _by_style(cast, c, rng, lambda style, n: grammar().draw(style.answer, n, rng))
+    answers = _alike(
+        cast,
+        c,
+        lambda style: (style.answer, style.wrapper and style.wrapper.tags),
+        lambda style, n: grammar().draw(style.answer, n, rng, style.wrapper and style.wrapper.bound(n)),
+    )
     users = _user_texts(cast, c, rng, answers)
     return _table(cast, c, rng, seed, names, users, answers), c, names
 
@@ -88,10 +95,15 @@ def secret(*parts: Any) -> str:
     return hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=6).hexdigest()
 
 
-def _by_style(cast: Cast, c: Columns, rng: np.random.Generator, make: Any) -> list[str]:
+def _alike(
+    cast: Cast, c: Columns, key: Callable[[Style], Any], make: Callable[[Style, int], list[str]]
+) -> list[str]:
+    """Make a text for every request, in one go for all whose styles have the same key: a draw is cheap in bulk only."""
+    numbers: dict[Any, int] = {}
+    group = np.array([numbers.setdefault(key(style), len(numbers)) for style in cast.styles])[c.style]
     out = [""] * len(c)
-    order = np.argsort(c.style, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(c.style[order])) + 1):
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
         for row, text in zip(rows.tolist(), make(cast.styles[int(c.style[rows[0]])], len(rows)), strict=True):
             out[row] = text
     return out
@@ -103,7 +115,7 @@ def _user_texts(cast: Cast, c: Columns, rng: np.random.Generator, answers: list[
             return [style.items[i] for i in rng.integers(0, len(style.items), n)]
         return grammar().draw(style.symbol, n, rng)
 
-    texts = _by_style(cast, c, rng, payload)
+    texts = _alike(cast, c, lambda style: style.items or style.symbol, payload)
     follow = np.flatnonzero(
         (c.turn > 0)
         & np.array([cast.styles[s].symbol in ("chat", "support", "document") for s in c.style.tolist()])
@@ -114,20 +126,10 @@ def _user_texts(cast: Cast, c: Columns, rng: np.random.Generator, answers: list[
         texts[row] += answers[c.echo_of[row]]
     for number, style in enumerate(cast.styles):
         if style.wrapper is not None:
-            _wrap(texts, np.flatnonzero(c.style == number), style.wrapper, rng)
+            wrap(texts, np.flatnonzero(c.style == number).tolist(), style.wrapper, rng)
     for row in np.flatnonzero(c.same_as >= 0).tolist():
         texts[row] = texts[c.same_as[row]]
     return texts
-
-
-def _wrap(texts: list[str], rows: I64, wrapper: Wrapper, rng: np.random.Generator) -> None:
-    if not len(rows):
-        return
-    instructions = [wrapper.fixed] * len(rows) if wrapper.fixed else wrapper_texts(wrapper, len(rows), rng)
-    personas = grammar().draw("expert", len(rows), rng)
-    for row, instruction, persona in zip(rows.tolist(), instructions, personas, strict=True):
-        head = f"{persona}\n" if wrapper.persona else ""
-        texts[row] = f"{head}{instruction}\n\n{texts[row]}"
 
 
 def _table(
@@ -159,9 +161,10 @@ def _table(
     new = (c.at > np.array(a["adopts"])[c.account]) & (rng.random(n) < 0.6)
     settings = np.array(a["settings"])[c.account]
     device = [_device(d, s) for d, s in zip(pick("devices"), c.session.tolist(), strict=True)]
+    failed[c.replay_of[c.replay_of >= 0]] = False  # what is used again was given
     emitted = (rng.random(n) < 0.3) & ~failed
-    needed = c.replay_of[c.replay_of >= 0]
-    emitted[needed] = True
+    emitted[c.replay_of[c.replay_of >= 0]] = True
+    thoughts = _thoughts(emitted & ~refused, rng)
     systems = [cast.styles[s].system for s in c.style.tolist()]
     values: dict[str, Any] = {
         "exchange_id": _names("ex", n, seed),
@@ -185,6 +188,7 @@ def _table(
         "replayed_blocks": [[secret("block", seed, r)] if r >= 0 else [] for r in c.replay_of.tolist()],
         "emitted_blocks": [[secret("block", seed, i)] if e else [] for i, e in enumerate(emitted.tolist())],
         "tokens_in": [(len(u) + len(s or "")) // 4 + 4 for u, s in zip(users, systems, strict=True)],
+        "reasoning_text": thoughts, "tokens_reasoning": [len(t) // 4 if t else 0 for t in thoughts],
         "tokens_out": [0 if f else len(t) // 4 + 1 for t, f in zip(answers, failed.tolist(), strict=True)],
         "http_status": np.where(failed, 529, 200), "latency_ms": (300 + rng.lognormal(6, 0.6, n)).astype(np.int64),
     }  # fmt: skip
@@ -195,6 +199,15 @@ def _table(
         ],
         schema=schema.EXCHANGES,
     )
+
+
+def _thoughts(shown: npt.NDArray[np.bool_], rng: np.random.Generator) -> list[str | None]:
+    """The visible reasoning of the rows that have some."""
+    out: list[str | None] = [None] * len(shown)
+    rows = np.flatnonzero(shown).tolist()
+    for row, text in zip(rows, grammar().draw("thinking", len(rows), rng), strict=True):
+        out[row] = text
+    return out
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:

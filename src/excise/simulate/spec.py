@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ KINDS: Final = (
     "selfinstruct", "cot", "backrational", "grading", "agentic", "coding", "safety", "tracecleaning", "blockreplay",
     "filterprobe", "relay_mixed", "serve_harvest",
 )  # fmt: skip
+_PART: Final = re.compile(r"([0-8])(?:-([0-8]))?")
 CAPABILITY: Final = {
     "selfinstruct": "data-generation", "cot": "reasoning", "backrational": "reasoning", "grading": "grading",
     "agentic": "agentic", "coding": "coding", "safety": "safety", "tracecleaning": "reasoning", "blockreplay": "reasoning",
@@ -37,6 +39,35 @@ class WorldSpec:
     bad_share: float = 0.015
     correlation: float = 0.3
     kinds: tuple[str, ...] = KINDS
+
+    def __post_init__(self) -> None:
+        """Refuse what no world can be made of. Raises UsageError."""
+        for good, name, hint in (
+            (self.exchanges >= 1000, "exchanges", "at least 1000"),
+            (self.seed >= 0, "seed", "0 or more"),
+            (
+                self.accounts == 0 or self.accounts >= 100,
+                "accounts",
+                "at least 100, or 0 for one an 11 exchanges",
+            ),
+            (5 <= self.days <= 365, "days", "from 5 to 365"),
+            (0 <= self.bad_share <= 0.2, "bad_share", "from 0 to 0.2"),
+            (0 <= self.correlation <= 1, "correlation", "from 0 to 1"),
+            (all(0 <= level <= 8 for level in self.levels), "levels", "from 0 to 8"),
+            (self.campaigns >= 0, "campaigns", "0 or more"),
+        ):
+            if not good:
+                raise UsageError(f"{name} of {getattr(self, name)} makes no world", hint=f"{name}: {hint}")
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown or not self.kinds:
+            raise UsageError(
+                f"unknown kind of campaign: {', '.join(unknown)}", hint=f"known are {', '.join(KINDS)}"
+            )
+        if self.campaign_count() * 16 > self.account_count():
+            raise UsageError(
+                f"{self.campaign_count()} campaigns do not fit {self.account_count()} accounts",
+                hint="a campaign needs 16 accounts around it at least: ask for more accounts or exchanges, or for fewer campaigns",
+            )
 
     def account_count(self) -> int:
         """Return the number of accounts; by default one for 11 exchanges."""
@@ -64,212 +95,11 @@ def parse_levels(text: str) -> tuple[int, ...]:
     """Read `none`, `3`, `0-4` or `0,3,6`. Raises UsageError."""
     if text == "none":
         return ()
-    out: list[int] = []
-    for part in text.split(","):
-        low, dash, high = part.partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
-            raise UsageError(
-                f"`{text}` is no level",
-                hint="write a level from 0 to 8, a range such as 0-4, a list such as 0,3,6, or none",
-            )
-        out += range(int(low), int(high or low) + 1)
-    if not out or min(out) < 0 or max(out) > 8:
-        raise UsageError(f"`{text}` leaves the ladder", hint="levels run from 0 to 8 (docs/simulate.md)")
-    return tuple(out)
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """Honest customers of one sort.
-
-    share: of the accounts. volume, sigma: median and log-spread of exchanges. text: symbol of what they send. prompt: where
-    the system prompt comes from (see `benign`). turns: mean length of a conversation. arrival: human, machine, batch.
-    network: home, cloud, office, vpn, vendor. group: sizes of groups that share what `shares` names (owner, card, mail, org,
-    network, prompt, client, devices, sessions, term).
-    """
-
-    name: str
-    share: float
-    volume: float
-    sigma: float
-    text: str
-    prompt: str = ""
-    turns: float = 1.0
-    arrival: str = "human"
-    network: str = "home"
-    group: tuple[int, int] = (1, 1)
-    shares: frozenset[str] = frozenset()
-    declared: str | None = None
-    programme: str | None = None
-    client: str = "sdk"
-    verified: float = 0.3
-    refused: float = 0.004
-
-
-def _shares(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-POPULATIONS: Final = (
-    Population("chat", 0.40, 5, 1.1, "chat", "personal", 3.0, client="browser"),
-    Population("hobby_api", 0.10, 10, 1.2, "chat", "own", 1.4, "machine"),
-    Population("agent_user", 0.12, 14, 1.2, "turn", "agent", 6.0, client="cli"),
-    Population(
-        "byok_saas",
-        0.06,
-        9,
-        1.0,
-        "support",
-        "group",
-        1.4,
-        network="vendor",
-        group=(5, 60),
-        shares=_shares("prompt client"),
-    ),
-    Population("heavy_app", 0.03, 40, 1.2, "support", "own", 1.2, "machine", "cloud"),
-    Population("eval_harness", 0.012, 45, 0.9, "item", "eval", 1.0, "batch", "cloud"),
-    Population("batch_labeler", 0.015, 50, 1.0, "label", "label", 1.0, "batch", "cloud"),
-    Population("judge_user", 0.012, 40, 1.0, "judged", "judge", 1.0, "batch", "cloud"),
-    Population(
-        "synth_own",
-        0.01,
-        50,
-        0.9,
-        "task",
-        "synth",
-        1.0,
-        "batch",
-        "cloud",
-        (1, 6),
-        _shares("owner card mail org prompt"),
-    ),
-    Population(
-        "synth_licensed",
-        0.002,
-        120,
-        0.7,
-        "task",
-        "synth",
-        1.0,
-        "machine",
-        "cloud",
-        declared="licensed-distiller",
-        verified=1.0,
-    ),
-    Population(
-        "class_cohort",
-        0.05,
-        5,
-        0.8,
-        "assignment",
-        "class",
-        2.6,
-        "human",
-        "office",
-        (25, 120),
-        _shares("mail network prompt term"),
-        programme="education",
-        client="browser",
-    ),
-    Population(
-        "hackathon",
-        0.03,
-        6,
-        0.9,
-        "code",
-        "hack",
-        2.5,
-        "human",
-        "office",
-        (15, 80),
-        _shares("network prompt term"),
-        client="sdk",
-    ),
-    Population(
-        "ci_fleet",
-        0.02,
-        14,
-        0.8,
-        "code",
-        "ci",
-        1.0,
-        "batch",
-        "cloud",
-        (10, 60),
-        _shares("owner card mail org network prompt client items"),
-        verified=1.0,
-    ),
-    Population(
-        "enterprise_nat",
-        0.04,
-        8,
-        1.1,
-        "document",
-        "group",
-        2.0,
-        "human",
-        "office",
-        (30, 150),
-        _shares("owner card mail org network"),
-        verified=1.0,
-    ),
-    Population(
-        "reseller_declared",
-        0.001,
-        150,
-        0.8,
-        "chat",
-        "",
-        2.5,
-        "human",
-        "cloud",
-        declared="reseller",
-        verified=1.0,
-    ),
-    Population("reseller_undeclared", 0.004, 90, 0.8, "chat", "many", 2.5, "human", "cloud"),
-    Population(
-        "relay_pool_honest",
-        0.006,
-        50,
-        0.7,
-        "chat",
-        "many",
-        3.0,
-        "human",
-        "cloud",
-        (8, 40),
-        _shares("devices sessions"),
-    ),
-    Population(
-        "red_team",
-        0.005,
-        30,
-        0.9,
-        "probe",
-        "red",
-        1.3,
-        "batch",
-        "cloud",
-        declared=None,
-        verified=0.6,
-        refused=0.5,
-    ),
-    Population("vpn_user", 0.03, 6, 1.1, "chat", "personal", 3.0, "human", "vpn", client="browser"),
-    Population("free_trial", 0.035, 3, 0.7, "short", "", 2.0, client="browser"),
-    Population(
-        "family_plan",
-        0.012,
-        8,
-        0.9,
-        "chat",
-        "",
-        3.0,
-        "human",
-        "office",
-        (2, 5),
-        _shares("card network"),
-        client="browser",
-    ),
-    Population("support_bot", 0.012, 30, 1.2, "support", "own", 2.5, "machine", "cloud"),
-    Population("translation_bureau", 0.006, 25, 0.9, "translate", "", 1.0, "batch", "office"),
-)
+    parts = [_PART.fullmatch(part) for part in text.split(",")]
+    ends = [(int(m[1]), int(m[2] or m[1])) for m in parts if m]
+    if not all(parts) or any(low > high for low, high in ends):
+        raise UsageError(
+            f"`{text}` is no level",
+            hint="write a level from 0 to 8, a range such as 0-4, a list such as 0,3,6, or none",
+        )
+    return tuple(dict.fromkeys(level for low, high in ends for level in range(low, high + 1)))

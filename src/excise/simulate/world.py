@@ -29,17 +29,19 @@ def write_world(spec: WorldSpec, out: Path, progress: Progress = lambda _name: N
 
     The same spec gives the same bytes. Raises OutputError for a folder that exists or a disk that is full.
     """
+    if os.path.lexists(out):
+        raise OutputError("exists already", subject=str(out), hint="choose another folder, or remove it")
+    out = out.resolve()
     labels = out.with_name(out.name + "-labels")
-    for path in (out, labels):
-        if path.exists():
-            raise OutputError("exists already", subject=str(path), hint="choose another folder, or remove it")
+    if os.path.lexists(labels):
+        raise OutputError("exists already", subject=str(labels), hint="choose another folder, or remove it")
     progress("moving in")
     rng = np.random.default_rng(spec.seed)
     cast = Cast(rng, spec.days, spec.days * 0.55 * DAY)
     commons = benign.Commons(cast)
-    bad = round(spec.account_count() * spec.bad_share) if spec.levels else 0
-    benign.move_in(cast, commons, spec.account_count() - bad, round(spec.exchanges * (0.9 if bad else 1.0)))
     truth = campaigns.move_in(cast, commons, spec)
+    honest = spec.account_count() - len(cast.accounts.get("population", ()))
+    benign.move_in(cast, commons, honest, max(spec.exchanges - cast.requests, spec.exchanges // 2))
     _accidents(cast)
     progress("writing texts")
     exchanges, columns, names = render(cast, spec.seed)
@@ -48,12 +50,11 @@ def write_world(spec: WorldSpec, out: Path, progress: Progress = lambda _name: N
 
 
 def _accidents(cast: Cast) -> None:
-    """Honest accounts are suspended too (payment, mistakes): a suspension proves nothing."""
+    """Honest accounts are suspended and limited too: neither proves anything."""
     honest = np.flatnonzero([c is None for c in cast.accounts["campaign"]])
-    for account in cast.rng.choice(honest, max(2, len(honest) // 250), replace=False).tolist():
-        cast.events.append(
-            (float(cast.rng.uniform(0, cast.days) * DAY), "suspension", int(account), "payment")
-        )
+    for kind, note, share in (("suspension", "payment", 250), ("rate_limit", "per-minute tokens", 120)):
+        for account in cast.rng.choice(honest, max(2, len(honest) // share), replace=False).tolist():
+            cast.events.append((float(cast.rng.uniform(0, cast.days) * DAY), kind, int(account), note))
 
 
 @contextmanager
@@ -65,7 +66,11 @@ def _staged(out: Path, labels: Path) -> Iterator[tuple[Path, Path]]:
             path.mkdir(parents=True)
         yield hidden[0], hidden[1]
         hidden[1].rename(labels)
-        hidden[0].rename(out)
+        try:
+            hidden[0].rename(out)
+        except BaseException:
+            labels.rename(hidden[1])
+            raise
     except OSError as error:
         raise OutputError(
             error.strerror or str(error),
@@ -121,7 +126,7 @@ def _accounts(cast: Cast, seen: Any, names: list[str], seed: int) -> pa.Table:
         "account_id": [names[i] for i in rows],
         "created_at": [BASE * 1_000_000 + int(a["created"][i] * 1e6) for i in rows],
         "org_id": hashed("org", 1.0), "owner_id": hashed("owner", 0.9),
-        "email_domain": [f"{a['mail'][i][0]}-{secret('mail', a['mail'][i])}.example" if ok else None for i, ok in zip(rows, known(0.85), strict=True)],
+        "email_domain": [f"{secret('mail', *a['mail'][i])}.example" if ok else None for i, ok in zip(rows, known(0.85), strict=True)],
         "payment_fp": hashed("card", 0.75),
         "signup_ip": [a["ip"][i] if ok else None for i, ok in zip(rows, known(0.8), strict=True)],
         "signup_asn": [a["asn"][i] for i in rows], "plan": ["pay-as-you-go"] * len(rows),
