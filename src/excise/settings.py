@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,7 +91,8 @@ def _detectors(given: Mapping[str, Any], where: str) -> dict[str, dict[str, floa
     for name in given:
         table = _table(given, name, where)
         _known(table, tuple(known[name].parameters), where, f"detect.{name}.")
-        out[name] = {key: _typed(value, float, where, f"detect.{name}.{key}") for key, value in table.items()}
+        defaults = known[name].settings({})
+        out[name] = {k: _number(v, defaults[k], where, f"detect.{name}.{k}") for k, v in table.items()}
     return out
 
 
@@ -99,7 +101,7 @@ def _fill(kind: type[Any], given: Mapping[str, Any], where: str, prefix: str) ->
     _known(given, tuple(names), where, prefix)
     default = kind()
     return dataclasses.replace(
-        default, **{k: _typed(v, type(getattr(default, k)), where, prefix + k) for k, v in given.items()}
+        default, **{k: _number(v, getattr(default, k), where, prefix + k) for k, v in given.items()}
     )
 
 
@@ -110,6 +112,19 @@ def _table(given: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]
             f"`{name}` must be a table", subject=where, hint=f"write [{name}] and its keys below it"
         )
     return value
+
+
+def _number(value: Any, default: float, where: str, name: str) -> Any:
+    """A number of the default's type, finite, and not negative where the default is not; a count is at least 1."""
+    number = _typed(value, type(default), where, name)
+    least = -math.inf if default < 0 else 1 if isinstance(default, int) else 0
+    if not math.isfinite(number) or number < least:
+        raise UsageError(
+            f"`{name}` must be a number of at least {least}",
+            subject=where,
+            hint=f"it is {value!r}, by default {default!r}",
+        )
+    return number
 
 
 def _typed(value: Any, kind: type[Any], where: str, name: str) -> Any:

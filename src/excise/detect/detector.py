@@ -63,7 +63,7 @@ class Detector:
 
     def settings(self, overrides: Settings) -> dict[str, float]:
         """Return the parameters with a user's overrides."""
-        return {name: overrides.get(name, p.default) for name, p in self.parameters.items()}
+        return {name: float(overrides.get(name, p.default)) for name, p in self.parameters.items()}
 
 
 SHARE_PARAMETERS: Mapping[str, Parameter] = {

@@ -62,7 +62,9 @@ def size_prior(sizes: Sequence[int], settings: FuseSettings) -> list[float]:
     n = np.asarray(sizes, np.float64)
     at_least = np.searchsorted(np.sort(n), n, side="left")
     here = np.maximum(len(n) - at_least, 1) / max(len(n), 1)
-    campaigns = np.maximum(0.05, 1.0 - np.log(np.maximum(n, 2.0) / 2.0) / math.log(settings.largest / 2.0))
+    campaigns = np.maximum(
+        0.05, 1.0 - np.log(np.maximum(n, 2.0) / 2.0) / math.log(max(settings.largest, 3.0) / 2.0)
+    )
     return [float(x) for x in settings.prior + np.maximum(0.0, np.log(campaigns / here))]
 
 
