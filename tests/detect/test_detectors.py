@@ -303,7 +303,18 @@ def one_client(rare):
     return rows, ()
 
 
+def opened(together):
+    def created(name, planted):
+        number = int(name[1:3]) * 7 + int(name[-1]) * 3
+        return scene.START - (
+            30 * DAY + int(name[1:]) * HOUR if planted and together else 20 * DAY + number % 300 * 2 * DAY
+        )
+
+    return base(), accounts(created_at=created)
+
+
 SCENES = {
+    "signup": (lambda: opened(True), lambda: opened(False)),
     "payment": (lambda: payment(own), lambda: payment(one_owner)),
     "address": (lambda: address("few"), lambda: address("hub")),
     "multiplicity": (lambda: multiplicity(0), lambda: multiplicity(10)),
@@ -325,6 +336,7 @@ LOW = {
     "no-consumer": 0.3,
     "synchrony": 0.5,
     "client": 1.0,
+    "signup": 1.0,
     "address": 1.0,
     "displacement": 1.0,
 }

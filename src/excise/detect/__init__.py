@@ -17,6 +17,7 @@ from excise.detect import (
     pivot,
     relay_signature,
     shared_wrapper,
+    signup,
     synchrony,
 )
 from excise.detect.detector import Detector
@@ -29,6 +30,7 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     no_consumer.DETECTOR,
     payment.DETECTOR,
     address.DETECTOR,
+    signup.DETECTOR,
     client.DETECTOR,
     handover.DETECTOR,
     pivot.DETECTOR,
