@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -59,6 +59,9 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+_INTERRUPTED: Final = 130
+
+
 def main() -> None:
     """Run the command; a user's mistake ends with a message, a hint and the contract's exit status."""
     signal.signal(signal.SIGTERM, _stop)
@@ -70,5 +73,13 @@ def main() -> None:
             typer.echo(f"  hint: {error.hint}", err=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        typer.echo("excise: interrupted, nothing was written", err=True)
-        sys.exit(130)
+        sys.exit(_interrupted())
+    except SystemExit as end:  # typer turns Ctrl-C into a silent exit of this status
+        if end.code == _INTERRUPTED:
+            _interrupted()
+        raise
+
+
+def _interrupted() -> int:
+    typer.echo("excise: interrupted, nothing was written", err=True)
+    return _INTERRUPTED
