@@ -54,9 +54,18 @@ app.command("diff")(diff)
 app.command("export")(export)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a command as Ctrl-C does: what was begun is removed, and the exit status is 130."""
-    raise KeyboardInterrupt
+class _Stop:
+    """Ctrl-C and SIGTERM end a command alike: what was begun is removed, and the exit status is 130.
+
+    It is remembered that one came, since compiled code may turn the exception into another one on its way up.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
 
 
 _INTERRUPTED: Final = 130
@@ -64,7 +73,9 @@ _INTERRUPTED: Final = 130
 
 def main() -> None:
     """Run the command; a user's mistake ends with a message, a hint and the contract's exit status."""
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     try:
         app()
     except ExciseError as error:
@@ -72,8 +83,10 @@ def main() -> None:
         if error.hint:
             typer.echo(f"  hint: {error.hint}", err=True)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(_interrupted())
+    except (Exception, KeyboardInterrupt):
+        if stop.came:
+            sys.exit(_interrupted())
+        raise
     except SystemExit as end:  # typer turns Ctrl-C into a silent exit of this status
         if end.code == _INTERRUPTED:
             _interrupted()

@@ -35,7 +35,7 @@ DETECTOR: Final = Detector(
     layer="account",
     question="Do members without a common owner sign up or call from the same little used networks?",
     innocent="A campus, an office, a VPN exit or a cloud region; hence only networks that few accounts use count.",
-    source="threat.md L1-L2 and section 7 (NAT, VPN, cloud hubs)",
+    source="references.md L1-L2 and real clients (NAT, VPN, cloud hubs)",
     needs=frozenset({"network"}),
     parameters={
         "most_accounts": Parameter(

@@ -94,7 +94,7 @@ DETECTOR: Final = Detector(
     layer="deterministic",
     question="Do accounts replay opaque reasoning blocks that other accounts were given?",
     innocent="Accounts of one owner after a key rotation (not counted), or the customers of a relay, whose sessions change accounts.",
-    source="threat.md T11; methods.md 5.6 (block origin binding)",
+    source="references.md T11; references.md, measurements (block origin binding)",
     needs=frozenset({"blocks"}),
     parameters={
         "most_nats": Parameter(30.0, "nats", "one pair needs no more to be joined"),

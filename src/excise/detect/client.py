@@ -69,7 +69,7 @@ DETECTOR: Final = Detector(
     layer="account",
     question="Do unrelated accounts show one and the same client with the same sampling settings?",
     innocent="One popular program with its defaults; hence only combinations that few accounts have count.",
-    source="threat.md section 4 (one stale header set), L1-L3",
+    source="references.md, relays (one stale header set), L1-L3",
     needs=frozenset({"client"}),
     parameters={
         **SHARE_PARAMETERS,

@@ -67,10 +67,10 @@ DETECTOR: Final = Detector(
     layer="time",
     question="When members are suspended, do other members begin within hours?",
     innocent="One company's spare keys (one owner is tested apart); new users of a popular product begin all the time.",
-    source="threat.md T18, 5.7; methods.md 5.3 (queue inertia)",
+    source="references.md T18; references.md, measurements (queue inertia)",
     needs=frozenset({"displacement"}),
     parameters={
-        "within_hours": Parameter(8, "hours", "methods.md 5.3: a queue re-routes within hours"),
+        "within_hours": Parameter(8, "hours", "references.md, measurements: a queue re-routes within hours"),
         "most_log_odds": Parameter(
             4.0, "nats", "no one signal decides: its model of the innocent may be wrong once in 50"
         ),

@@ -71,7 +71,7 @@ DETECTOR: Final = Detector(
     layer="content",
     question="Do answers that we gave to one account come back in requests of another?",
     innocent="Colleagues pass answers on (one owner is not counted); well-known texts are quoted by all (nor is what several accounts were told).",
-    source="threat.md T6; methods.md 5.5 (echo index)",
+    source="references.md T6; references.md, measurements (echo index)",
     needs=frozenset({"echo"}),
     parameters={
         "runs": Parameter(

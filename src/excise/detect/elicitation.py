@@ -36,12 +36,14 @@ DETECTOR: Final = Detector(
     layer="content",
     question="Do the wrapped requests ask for reasoning, grades, data or trajectories as training material?",
     innocent="Teachers, evaluators, auditors and makers of their own data ask the same; hence weak evidence, never alone.",
-    source="threat.md T1-T12; docs/families.md",
+    source="references.md T1 to T12; docs/families.md",
     needs=frozenset({"content"}),
     parameters={
         **SHARE_PARAMETERS,
         "floor": Parameter(0.1, "share of exchanges", "ordinary work asks for reasons and grades too"),
-        "most_log_odds": Parameter(1.5, "nats", "methods.md 2: harvest keywords alone have AUC 0.67"),
+        "most_log_odds": Parameter(
+            1.5, "nats", "references.md, measurements: harvest keywords alone have AUC 0.67"
+        ),
     },
     measure=measure,
 )

@@ -45,7 +45,7 @@ DETECTOR: Final = Detector(
     layer="time",
     question="Do members send at an even pace over days, without a day's rhythm or bursts?",
     innocent="Monitors and scheduled jobs of one firm are even too, but they are one owner's and do not share a private wrapper with strangers.",
-    source="threat.md 5.6 and section 7 (real clients: coefficient of variation of arrivals 1.45 in the median)",
+    source="references.md, what cannot be hidden and real clients (real clients: coefficient of variation of arrivals 1.45 in the median)",
     needs=frozenset({"time"}),
     parameters={
         **SHARE_PARAMETERS,
@@ -53,7 +53,9 @@ DETECTOR: Final = Detector(
         "least_exchanges": Parameter(20, "exchanges", "fewer gaps say little of their spread"),
         "least_days": Parameter(3, "days", "a short batch is even by nature"),
         "most_variation": Parameter(
-            0.6, "standard deviation / mean", "random arrivals have 1, real clients 1.45 (threat.md 7)"
+            0.6,
+            "standard deviation / mean",
+            "random arrivals have 1, real clients 1.45 (references.md, real clients)",
         ),
     },
     statement="{share} of the members with enough requests send at an even pace for days, day and night; in other groups {baseline} do.",

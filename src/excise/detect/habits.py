@@ -1,7 +1,7 @@
 """Which account repeats which token: the habits of an account, as a sparse table.
 
 A wrapper is what an account says again and again around ever new payloads; a payload it says once. So a token counts
-where an account repeats it in several *different* texts, and only where few accounts do (measured in the notes:
+where an account repeats it in several *different* texts, and only where few accounts do (docs/references.md, measurements:
 repetition cut the edges of 2 M rows by 40 and kept every campaign).
 """
 
@@ -25,8 +25,8 @@ _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class HabitSettings:
-    """repeats: different texts in which an account must say a token (methods.md 4: 3). most_accounts: users of a token at
-    most, more is public (methods.md 4: 200 to 300).
+    """repeats: different texts in which an account must say a token (references.md, measurements: 3). most_accounts: users of a token at
+    most, more is public (references.md, measurements: 200 to 300).
     """  # noqa: D205
 
     repeats: int = 3

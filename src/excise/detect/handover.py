@@ -39,7 +39,7 @@ DETECTOR: Final = Detector(
     layer="account",
     question="Do conversations or devices move between accounts of different owners?",
     innocent="Friends who share a plan, a person with two accounts, one household's device.",
-    source="threat.md section 4 (stickiness and identity of a stock relay)",
+    source="references.md, relays (stickiness and identity of a stock relay)",
     needs=frozenset({"sessions"}),
     parameters={
         "most_accounts": Parameter(

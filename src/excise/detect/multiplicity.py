@@ -67,13 +67,13 @@ DETECTOR: Final = Detector(
     layer="content",
     question="Is the same prompt put to several accounts within hours, and never again?",
     innocent="A public item set or a pasted tutorial is sent by many, but over weeks; hence the whole life of the text must be short.",
-    source="threat.md 5.4 (verifiability: k > 1 answers); methods.md 5.4",
+    source="references.md, what cannot be hidden (verifiability: k > 1 answers); references.md, measurements",
     needs=frozenset({"content"}),
     parameters={
         "least_tokens": Parameter(12, "tokens", "shorter texts coincide by chance"),
         "least_texts": Parameter(2, "texts", "one text in common within hours may be a coincidence"),
         "within_hours": Parameter(
-            12, "hours", "resampling happens within the life of a queue, hours (methods.md 5.4)"
+            12, "hours", "resampling happens within the life of a queue, hours (references.md, measurements)"
         ),
         "most_copies": Parameter(
             24, "exchanges", "k of published pipelines is 1 to 16; more is a public text"

@@ -34,7 +34,7 @@ DETECTOR: Final = Detector(
     layer="content",
     question="Are the wrapped requests single shots, with no one who reads and follows up?",
     innocent="Batch jobs, evaluations and pipelines have no reader either; hence weak evidence.",
-    source="threat.md 5.6 (no consumer)",
+    source="references.md, what cannot be hidden (no consumer)",
     needs=frozenset({"conversation"}),
     parameters={
         **SHARE_PARAMETERS,

@@ -31,7 +31,7 @@ DETECTOR: Final = Detector(
     layer="account",
     question="Do members without a common owner pay with the same instrument?",
     innocent="A family, a club or a company whose ownership the operator does not know.",
-    source="threat.md L1-L3; methods.md 4 (money components of real operators)",
+    source="references.md L1-L3; references.md, measurements (money components of real operators)",
     needs=frozenset({"payment"}),
     parameters={
         "most_accounts": Parameter(

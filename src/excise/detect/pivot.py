@@ -53,18 +53,18 @@ DETECTOR: Final = Detector(
     layer="time",
     question="Do the members move to a new model within hours of its release, together?",
     innocent="Benchmark fans and agent users try new models early too; hence the comparison with groups of their kind.",
-    source="threat.md T20 and 5.8; methods.md 5.7 (difference in differences against matched benign)",
+    source="references.md T20; references.md, measurements (difference in differences against matched benign)",
     needs=frozenset({"releases"}),
     parameters={
         "within_hours": Parameter(
             48,
             "hours",
-            "threat.md T20: under 24 h at the disclosed campaign; 48 h leaves an account time to be used (bench/sweep.py)",
+            "references.md T20: under 24 h at the disclosed campaign; 48 h leaves an account time to be used (bench/sweep.py)",
         ),
         **SHARE_PARAMETERS,
         "floor": Parameter(0.02, "share of members", "early adopters exist in every deployment"),
         "least_share": Parameter(
-            0.1, "share of members", "threat.md L4-L6: part of a pool pivots at once, the rest staggers"
+            0.1, "share of members", "references.md L4-L6: part of a pool pivots at once, the rest staggers"
         ),
     },
     statement="{share} of the members that were active around a model release used the new model within two days; in other groups {baseline} did.",

@@ -42,7 +42,7 @@ DETECTOR: Final = Detector(
     layer="deterministic",
     question="Do exchanges carry a constant that known relay software leaves?",
     innocent="Friends who share one plan use the same software: it proves a relay, not a harvest.",
-    source="threat.md section 4 (markers), packs/relays.toml",
+    source="references.md, relays (markers), packs/relays.toml",
     needs=frozenset({"client"}),
     parameters={
         "least_accounts": Parameter(2, "accounts", "one account with it is one user's choice of software"),

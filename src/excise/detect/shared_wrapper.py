@@ -12,7 +12,7 @@ from excise.detect.detector import Detector, Parameter, Settings
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I32, U64, Habits, Traffic
-from excise.stats.tails import log_odds_of, rank_p
+from excise.stats.tails import log_odds_of
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
@@ -105,16 +105,18 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     """
     wrappers = np.array([float(np.median(clusters.wrappers[clusters.of(k)])) for k in range(len(clusters))])
     compared = (wrappers > 0) & (clusters.sizes() >= p["peer_size"]) & (clusters.items < p["public_items"])
-    null = wrappers[compared].tolist()
-    return [
-        _compare(float(wrappers[k]), null, p) if wrappers[k] > 0 and null else None
-        for k in range(len(clusters))
-    ]
+    null = np.sort(wrappers[compared])
+    if not len(null):
+        return [None] * len(clusters)
+    above = len(null) - np.searchsorted(null, wrappers, side="left")
+    usual = float(np.median(null))
+    return [_compare(float(w), int(n), len(null), usual, p) for w, n in zip(wrappers, above, strict=True)]
 
 
-def _compare(wrappers: float, null: Sequence[float], p: Settings) -> Evidence | None:
-    log_odds = min(log_odds_of(rank_p(wrappers, list(null))), p["most_log_odds"])
-    return _evidence(wrappers, float(np.median(null)), log_odds) if log_odds > 0 else None
+def _compare(wrappers: float, above: int, of: int, usual: float, p: Settings) -> Evidence | None:
+    """Rank of a group among its peers, (1 + those at least as high) / (1 + all), as in `stats.tails.rank_p`."""
+    log_odds = min(log_odds_of((1 + above) / (1 + of)), p["most_log_odds"])
+    return _evidence(wrappers, usual, log_odds) if log_odds > 0 and wrappers > 0 else None
 
 
 def _evidence(wrappers: float, baseline: float, log_odds: float) -> Evidence:
@@ -130,7 +132,7 @@ DETECTOR: Final = Detector(
     layer="content",
     question="Do unrelated accounts put different payloads into the same rare wrapper, or several of them?",
     innocent="They use one program, prompt collection or published template.",
-    source="threat.md T1, T3; methods.md 4 (repetition and degree cap), 5.10 (format contract)",
+    source="references.md T1, T3; references.md, measurements (repetition and degree cap)",
     needs=frozenset({"content"}),
     parameters={
         "most_log_odds": Parameter(

@@ -35,14 +35,16 @@ DETECTOR: Final = Detector(
     layer="account",
     question="Were the members opened in a burst, within days of each other?",
     innocent="A class, a launch or a campaign of advertising opens many accounts at once; hence the comparison with groups of their size.",
-    source="threat.md L1-L3; methods.md 4 (creation bursts of real operators last days to weeks)",
+    source="references.md L1-L3; references.md, measurements (creation bursts of real operators last days to weeks)",
     needs=frozenset({"accounts"}),
     parameters={
         **SHARE_PARAMETERS,
         "by_size": Parameter(1, "0 or 1", "in a large group some are always near each other"),
         "floor": Parameter(0.1, "share of members", "groups grow in waves"),
         "within_days": Parameter(
-            2, "days", "methods.md 4: p10 to p90 of a real operator's first uses is 9 days in the median"
+            2,
+            "days",
+            "references.md, measurements: p10 to p90 of a real operator's first uses is 9 days in the median",
         ),
         "least_others": Parameter(2, "accounts", "two on one day are a coincidence"),
     },

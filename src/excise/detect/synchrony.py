@@ -88,7 +88,7 @@ DETECTOR: Final = Detector(
     layer="time",
     question="Do the members work in the same hours, or hand over by the hour, more than their own rhythms explain?",
     innocent="A class, a hackathon or an outage puts strangers on the same days; customers of one product share its opening hours.",
-    source="threat.md T18, L2-L3; SynchroTrap (Cao et al. 2014); circular shifts as in methods.md 6",
+    source="references.md T18, L2-L3; SynchroTrap (Cao et al. 2014); circular shifts as a null",
     needs=frozenset({"time"}),
     parameters={
         "least_members": Parameter(4, "accounts", "fewer have no rhythm in common to speak of"),

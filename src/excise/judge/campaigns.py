@@ -63,7 +63,7 @@ def describe(
         timeline=timeline(e.account[rows], at, harvest),
         marks=(*releases_within(releases, at), *suspensions(traffic, accounts, at)),
         wrapper=wrapper,
-        graph=graph(traffic, clusters.edges, accounts, layers),
+        graph=graph(traffic, select_edges(clusters, finding.cluster), accounts, layers),
     )
 
 
@@ -130,6 +130,12 @@ def suspensions(traffic: Traffic, accounts: I32, at: I64) -> tuple[Mark, ...]:
         Mark(iso_time(d * DAY), "suspension", f"{n} suspended")
         for d, n in zip(day.tolist(), count.tolist(), strict=True)
     )
+
+
+def select_edges(clusters: Clusters, cluster: int) -> Edges:
+    """Return the edges of one cluster."""
+    e, mine = clusters.edges, clusters.edges_of(cluster)
+    return Edges(e.a[mine], e.b[mine], e.weight[mine], e.kinds[mine], e.detectors)
 
 
 def graph(traffic: Traffic, edges: Edges, accounts: I32, layers: Mapping[str, Layer]) -> Graph:

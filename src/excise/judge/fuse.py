@@ -17,7 +17,7 @@ class FuseSettings:
 
     prior: log-odds that the smallest clusters are a campaign, before looking (-6: one in 400; of all clusters about one in
         60 held a campaign in the worlds that this was chosen on). largest: accounts of the largest campaign that is expected
-        (the scale on which the prior of a cluster's size rests; threat.md section 2: 273 to 25,000). second: what a further piece of one layer counts, 0 to 1 (pieces of a layer are
+        (the scale on which the prior of a cluster's size rests; references.md, techniques: 273 to 25,000). second: what a further piece of one layer counts, 0 to 1 (pieces of a layer are
         dependent; 0.3 is a design effect of about 3). layer_most: most that one layer counts, in nats.
     layer_least: what a layer must show to count as one of the two that are needed (nats; a Bayes factor of 4.5).
     relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no

@@ -1,6 +1,6 @@
 """Who of a cluster belongs to what was found in it: a strangers-or-members mixture, fitted to the cluster itself.
 
-The innocents at risk sit inside true campaigns' clusters, since they use the same published template (methods.md 9.2):
+The innocents at risk sit inside true campaigns' clusters, since they use the same published template (references.md, measurements):
 so content that brought the cluster together makes nobody a member; the other signals decide, account by account.
 """
 

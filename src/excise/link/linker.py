@@ -46,7 +46,7 @@ def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Cl
 def merge_bound(label: I64, ties: Sequence[Ties], accounts: Accounts, *, least_share: float) -> I64:
     """Merge clusters when most accounts of the smaller one are bound to the other: one queue served by several wrappers.
 
-    Merging goes on with the merged clusters until nothing changes; each round is linear in the binding ties.
+    Rounds go on with the merged clusters until nothing changes, a few in practice; each is O(t log t) in the binding ties.
     """
     a = np.concatenate([t.a for t in ties if t.binds] or [np.zeros(0, np.int32)])
     b = np.concatenate([t.b for t in ties if t.binds] or [np.zeros(0, np.int32)])
@@ -56,12 +56,24 @@ def merge_bound(label: I64, ties: Sequence[Ties], accounts: Accounts, *, least_s
         pair, bound = _bound_members(label, a, b)
         size = np.bincount(label)
         x, y = pair[:, 0], pair[:, 1]
-        both = (size[x] >= 2) & (size[y] >= 2) & (size[x] <= size[y])
+        both = (size[x] >= 2) & (size[y] >= 2) & ((size[x] < size[y]) | ((size[x] == size[y]) & (x > y)))
         join = np.flatnonzero(both & (bound >= least_share * size[x]) & (bound >= 2))
         if not len(join):
             return label
-        best = join[np.lexsort((y[join], x[join], -bound[join] / size[x[join]]))[0]]
-        label = np.where(label == x[best], y[best], label)
+        label = _into_larger(join, x, y, bound / size[x], len(size))[label]
+
+
+def _into_larger(join: I64, x: I64, y: I64, share: F64, clusters: int) -> I64:
+    """Return, for each cluster, the one that it becomes part of: each small one joins the one that binds most of it."""
+    order = join[np.lexsort((y[join], -share[join], x[join]))]
+    first = order[np.append(True, x[order][1:] != x[order][:-1])]
+    target = np.arange(clusters)
+    target[x[first]] = y[first]
+    while True:  # chains end in the largest, since every step goes to a larger one
+        further = target[target]
+        if np.array_equal(further, target):
+            return target
+        target = further
 
 
 def _bound_members(label: I64, a: I32, b: I32) -> tuple[I64, I64]:
