@@ -39,15 +39,18 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A kind of request. It fires when at least `needs` distinct groups of it occur in one exchange."""
+    """A kind of request. It fires when at least `needs` distinct groups of it occur in one exchange.
+
+    `fires` and `silent` are texts on which it must and must not fire, by language.
+    """
 
     id: str
     title: str
     capability: str
     groups: tuple[Group, ...]
     needs: int = 1
-    fires: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
+    fires: dict[str, tuple[str, ...]] = {}
+    silent: dict[str, tuple[str, ...]] = {}
 
 
 class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
