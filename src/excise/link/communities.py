@@ -29,7 +29,7 @@ def find_communities(nodes: int, a: I64, b: I64, weight: F64, *, resolution: flo
             break
         a, b, weight, loops = _contract(local, len(distinct), a, b, weight, loops)
         current = len(distinct)
-    return _by_first_member(label)
+    return by_first_member(label)
 
 
 def _adjacency(nodes: int, a: I64, b: I64, weight: F64) -> tuple[I64, I64, F64]:
@@ -90,6 +90,7 @@ def _contract(local: I64, count: int, a: I64, b: I64, weight: F64, loops: F64) -
     return key // count, key % count, np.bincount(where, weights=weight[~inside], minlength=len(key)), inner
 
 
-def _by_first_member(label: I64) -> I64:
+def by_first_member(label: I64) -> I64:
+    """Return the labels numbered from 0 in the order of their first members."""
     _, first, where = np.unique(label, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[where].astype(np.int64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from excise.link.communities import find_communities
+from excise.link.communities import by_first_member, find_communities
 from excise.model.clusters import Clusters, Edges, Ties
 from excise.model.tables import F64, I32, I64, Accounts, Bool
 
@@ -163,6 +163,7 @@ def select(edges: Edges, kept: Bool | I64) -> Edges:
 
 def gather(label: I64, edges: Edges) -> Clusters:
     """Number the communities of two and more accounts by their first member, and keep the edges inside them."""
+    label = by_first_member(label)
     sizes = np.bincount(label, minlength=int(label.max(initial=-1)) + 1)
     number = np.where(sizes >= 2, np.cumsum(sizes >= 2) - 1, -1)
     mine: I32 = (number[label] if len(label) else label).astype(np.int32)

@@ -1,0 +1,43 @@
+"""A labelled world that the product's authors did not make, where it lies beside the checkout: nobody innocent is accused."""
+
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+
+import excise
+from excise.model.findings import ACCUSING
+from repository import ROOT
+
+WORLD = ROOT.parent / "shared" / "worlds" / "dev-tiny"
+RELAYS = ("reseller_undeclared", "relay_pool_honest")
+"""For these `relay` is the right answer."""
+
+
+@pytest.fixture(scope="module")
+def accused():
+    """(verdict, label) of every accused account, and all labels."""
+    if not WORLD.is_dir():
+        pytest.skip("no labelled world beside this checkout")
+    labels = pq.read_table(WORLD.with_name(WORLD.name + "-labels") / "account_labels.parquet").to_pylist()
+    verdicts = {r["account_id"]: r["verdict"] for r in excise.scan(WORLD).accounts.to_pylist()}
+    return [
+        (verdicts.get(r["account_id"]), r) for r in labels if verdicts.get(r["account_id"]) in ACCUSING
+    ], labels
+
+
+def test_nobody_innocent_is_accused(accused):
+    wrong = [
+        (verdict, r["population"])
+        for verdict, r in accused[0]
+        if r["campaign_id"] is None and not (verdict == "relay" and r["population"] in RELAYS)
+    ]
+    assert Counter(wrong) == Counter()
+
+
+def test_the_careless_campaigns_are_found(accused):
+    found, labels = accused
+    for level in (1, 2):
+        members = [r for r in labels if r["level"] == level]
+        mine = [r for _, r in found if r["level"] == level]
+        assert len(mine) >= 0.5 * len(members) > 0, level
