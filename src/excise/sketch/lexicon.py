@@ -16,14 +16,18 @@ from typing import Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from excise.errors import UsageError
-from excise.sketch.kernel import MAX_PHRASE, CueTable, phrase_hash, token_hashes
+from excise.sketch.kernel import MAX_PHRASE, CueTable, phrase_hash, sketch_text, token_hashes
 
 U64 = npt.NDArray[np.uint64]
 
 MAX_GROUPS: Final = 64
 """Groups in a pack: one bit each."""
+
+MAX_CHARACTERS: Final = 200
+"""Characters in a phrase: what is read as one chunk."""
 
 CAPABILITIES: Final = ("reasoning", "agentic", "coding", "grading", "safety", "data-generation", "other")
 """What can be harvested, as the contract names it."""
@@ -102,7 +106,7 @@ def load_pack(path: str | Path | None = None) -> Lexicon:
     """Read and check a pack; None is the shipped one.
 
     Raises UsageError when the file cannot be read, is not a pack, or breaks a rule: at most 64 groups, known
-    capabilities, ids used once, `needs` within reach, phrases of 1 to 10 tokens.
+    capabilities, ids used once, `needs` within reach, phrases of 1 to 10 tokens and at most 200 characters.
     """
     source = _PACK if path is None else Path(path)
     try:
@@ -128,11 +132,19 @@ def _problems(families: tuple[Family, ...]) -> Iterator[str]:
             yield f"family {family.id!r}: capability {family.capability!r} is none of {', '.join(CAPABILITIES)}"
         if not 1 <= family.needs <= len(family.groups):
             yield f"family {family.id!r}: needs {family.needs} of {len(family.groups)} groups"
-    for group in groups:
-        for phrase in group.phrases:
-            length = len(token_hashes(phrase[:1000], seed=0))
-            if not 1 <= length <= MAX_PHRASE:
-                yield f"group {group.id!r}: {phrase!r} has {length} tokens, not 1 to {MAX_PHRASE}"
+    phrases = [(group.id, phrase) for group in groups for phrase in group.phrases]
+    for (group_id, phrase), length in zip(phrases, _lengths([p for _, p in phrases]), strict=True):
+        shown = f"group {group_id!r}: {phrase[:60]!r}"
+        if not 1 <= length <= MAX_PHRASE:
+            yield f"{shown} has {length} tokens, not 1 to {MAX_PHRASE}"
+        elif len(phrase) > MAX_CHARACTERS:
+            yield f"{shown} has {len(phrase)} characters, at most {MAX_CHARACTERS} fit"
+
+
+def _lengths(phrases: list[str]) -> list[int]:
+    """Tokens of each phrase."""
+    array = pa.array(phrases, pa.string())
+    return sketch_text(array, seed=0, narrow=False, wide=False, marks=False).tokens.tolist()
 
 
 def _open_addressing(found: dict[int, int]) -> tuple[U64, U64]:
