@@ -66,11 +66,10 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
         )
         shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
         members = clusters.of(k)
-        speaking = [
-            e for e in judgement.evidence if judgement.verdict != "relay" or e.detector in found.relays
-        ]
+        relay = judgement.verdict == "relay"
+        speaking = [e for e in judgement.evidence if (e.detector in found.relays) == relay]
         belonging, own = _membership(members, speaking, clusters, found.signals, settings.member)
-        if judgement.verdict == "relay":
+        if relay:
             own = _shows(
                 members, [found.signals[e.detector] for e in speaking if e.detector in found.signals]
             )

@@ -49,13 +49,18 @@ def judge(
     """Weigh the evidence, test the innocent explanations, and say what may be said.
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
-    uniform there are no customers to see, and the common hand counts for a harvest. A harvest needs two independent layers or a deterministic one
+    uniform, and not for its products' system prompts, there are no customers to see, and the common hand counts for a
+    harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
     beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts. Where a
     relay's requests carry the system prompts of products, and little in the content beyond them speaks for a harvest, they are its
     customers'.
     """
-    uniform = facts.wrapped_share >= settings.uniform
-    harvest = fuse([e for e in evidence if uniform or e.detector not in relays], prior, settings)
+    uniform = facts.wrapped_share >= settings.uniform and facts.in_system < settings.uniform
+    harvest = fuse(
+        [e for e in evidence if e.detector not in relays or (uniform and e.layer != "deterministic")],
+        prior,
+        settings,
+    )
     relay = fuse([e for e in evidence if e.detector in relays], settings.relay_prior, settings)
     innocent = explain_away(Case(facts, harvest, available))
     likely = any(i.verdict == "likely" for i in innocent)
