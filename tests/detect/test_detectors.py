@@ -73,7 +73,7 @@ def one_owner(name, planted):
 def address(holders):
     rows = base()
     for r in rows:
-        r["client_ip"] = f"10.{hash(r['account_id']) % 200}.{int(r['exchange_id'][1:]) % 200}.5"
+        r["client_ip"] = f"10.{number_of(r['account_id']) % 200}.{int(r['exchange_id'][1:]) % 200}.5"
     for r in of(rows, names_of_planted()):
         r["client_ip"] = "100.64.7." + str(5 + int(r["account_id"][1:]))
     if holders == "hub":
@@ -302,7 +302,7 @@ def one_client(rare):
     rows = base()
     for r in rows:
         mine = (
-            "odd/0.1" if r["account_id"].startswith("p") and rare else f"common/{hash(r['account_id']) % 3}"
+            "odd/0.1" if r["account_id"].startswith("p") and rare else f"common/{number_of(r['account_id']) % 3}"
         )
         r["user_agent"], r["temperature"] = mine, 0.31 if mine.startswith("odd") else 1.0
     return rows, ()
