@@ -302,7 +302,9 @@ def one_client(rare):
     rows = base()
     for r in rows:
         mine = (
-            "odd/0.1" if r["account_id"].startswith("p") and rare else f"common/{number_of(r['account_id']) % 3}"
+            "odd/0.1"
+            if r["account_id"].startswith("p") and rare
+            else f"common/{number_of(r['account_id']) % 3}"
         )
         r["user_agent"], r["temperature"] = mine, 0.31 if mine.startswith("odd") else 1.0
     return rows, ()

@@ -46,9 +46,6 @@ def test_a_zone_is_no_part_of_the_network(number):
     assert network_of(f"{address}%eth0") == network_of(str(address))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the zone of an address that ends in 80 zero bits stays in the network's name"
-)
 def test_a_zone_is_no_part_of_the_network_of_its_first_address():
     assert network_of("2001:db8:1::%eth0") == network_of("2001:db8:1::")
 

@@ -14,7 +14,7 @@ from excise.sketch.kernel import hash_strings
 def network_of(address: str) -> str | None:
     """Return the /24 or /48 of an address in text, or None where it is none; IPv4 inside IPv6 counts as IPv4."""
     try:
-        ip = ipaddress.ip_address(address.strip())
+        ip = ipaddress.ip_address(address.strip().partition("%")[0])  # a zone is local to its host
     except ValueError:
         return None
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
