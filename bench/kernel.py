@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from excise.sketch.kernel import hash_strings, sketch_text
+from excise.sketch.hashing import hash_strings
+from excise.sketch.kernel import sketch_text
 from excise.sketch.lexicon import load_pack
 
 SEED = 7

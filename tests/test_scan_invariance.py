@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from excise import pipeline
+from excise.engine.progress import Clock, Silence
 from excise.ingest.source import open_traffic
 from excise.model import schema
 from excise.model.ragged import Ragged
@@ -75,7 +76,7 @@ def sketched(folder, rows, accounts, events, cuts=()):
     staging = folder / "staging"
     staging.mkdir()
     opened = open_traffic(str(folder), staging=staging, max_bad_rows=1.0)
-    return pipeline.sketch(opened, Settings(), 1, 1.0, pipeline.Clock(pipeline.Silence()))
+    return pipeline.sketch(opened, Settings(), 1, 1.0, Clock(Silence()))
 
 
 def plain(value):

@@ -8,8 +8,7 @@ from definition import MASK, mix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from excise.sketch.hashing import keys_of
-from excise.sketch.kernel import hash_strings
+from excise.sketch.hashing import hash_strings, keys_of
 
 
 def plain_hash(value: bytes, seed: int) -> int:

@@ -11,7 +11,8 @@ from definition import Sketch, has_phrase, sketch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from excise.sketch.kernel import MAX_PHRASE, TextSketch, sketch_text, token_hashes
+from excise.sketch.cues import MAX_PHRASE
+from excise.sketch.kernel import TextSketch, sketch_text, token_hashes
 from excise.sketch.lexicon import Family, Group, Lexicon
 
 SEED = 20260223

@@ -11,7 +11,7 @@ from adversarial import texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from excise.sketch.kernel import hash_strings
+from excise.sketch.hashing import hash_strings
 from excise.sketch.network import hash_networks, network_of
 
 V4 = st.integers(0, 2**32 - 1)

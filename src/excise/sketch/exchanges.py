@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 
 from excise.model.ragged import Ragged, gather
 from excise.model.tables import I32, I64, U8, U64, Exchanges, Systems
-from excise.sketch.kernel import CueTable, hash_strings, sketch_text
+from excise.sketch.cues import CueTable
+from excise.sketch.hashing import hash_strings
+from excise.sketch.kernel import sketch_text
 from excise.sketch.lexicon import Lexicon
 from excise.sketch.network import hash_networks
 from excise.sketch.signatures import relay_signatures

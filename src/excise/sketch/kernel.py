@@ -3,9 +3,6 @@
 One pass over Arrow buffers without Python objects, in memory bounded whatever the length of a text. Every value is a
 function of one text, the seed and the parameters: not of the batch, the thread or the row's neighbours. See
 docs/text-sketch.md for the definitions; `tests/sketch/definition.py` says the same again, slowly and obviously.
-
-Sampling is FracMinHash (Irber et al. 2022, "Lightweight compositional analysis of metagenomes with FracMinHash"): a
-hash is kept when it is below 2^64 / rate, here the `cap` smallest of them.
 """
 
 from __future__ import annotations
@@ -17,7 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from excise.sketch.hashing import arrow_bytes, hash_strings, jit, keys_of, mix64
+from excise.sketch.cues import NO_CUES, CueTable, find_cues
+from excise.sketch.hashing import arrow_bytes, jit, mix64
+from excise.sketch.keys import (
+    BASE_KEY,
+    CUE_KEY,
+    DOC_KEY,
+    EDGE_KEY,
+    MARK_KEY,
+    NARROW_KEY,
+    WIDE_KEY,
+    sketch_keys,
+)
 from excise.sketch.marks import (
     BRACKET,
     FIELDS,
@@ -37,40 +45,18 @@ from excise.sketch.marks import (
     on_token,
     start_line,
 )
+from excise.sketch.sampling import keep, limit_of, room_for, sample_windows
 from excise.sketch.tokens import CARRY, TOKEN, scan_chunk, scan_table, scratch
-
-__all__ = ["CueTable", "TextSketch", "hash_strings", "sketch_text", "token_hashes"]
 
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
-NARROW, WIDE, EDGE, MAX_PHRASE = 4, 10, 12, 10
-"""Tokens of a shingle, of a wide shingle, of `head` and `tail`, and most of a cue phrase."""
+NARROW, WIDE, EDGE = 4, 10, 12
+"""Tokens of a shingle, of a wide shingle, of `head` and `tail`."""
 
-_TOKEN_KEYS = 3  # the first keys, as `tokens` uses them
-_BASE, _DOC, _NARROW, _WIDE, _EDGE, _MARK, _CUE = range(_TOKEN_KEYS, 10)
-_KEYS: Final = 10
-_FILTER_SHIFT = np.uint64(48)
-_LOW6, _SIX = np.uint64(63), np.uint64(6)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _LINE: Final = ord("\n")
-
-
-@dataclass(frozen=True, slots=True)
-class CueTable:
-    """Phrases as the kernel looks them up: by the hash of their tokens, behind two filters of 2^16 bits each.
-
-    `singles` filters the first token of one-token phrases, `pairs` the last two tokens of longer ones; `slots` and
-    `groups` are an open-addressing table (hash, 0 where free -> bit mask of cue groups); `longest` is in tokens.
-    """
-
-    seed: int
-    singles: U64
-    pairs: U64
-    slots: U64
-    groups: U64
-    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,99 +83,6 @@ class TextSketch:
 
 
 @jit
-def _keep(sample: Any, start: int, count: int, cap: int, value: Any) -> int:
-    """Put a value into the ascending distinct sample at `start`, which holds the `cap` smallest; the new count."""
-    at = start + count
-    while at > start and sample[at - 1] > value:
-        at -= 1
-    if (at > start and sample[at - 1] == value) or at == start + cap:
-        return count
-    last = min(start + count, start + cap - 1)
-    for i in range(last, at, -1):
-        sample[i] = sample[i - 1]
-    sample[at] = value
-    return min(count + 1, cap)
-
-
-@jit
-def _room(sample: Any, used: int, cap: int) -> Any:
-    """Give the sample, or a copy twice as large when `cap` more would not fit."""
-    if used + cap <= len(sample):
-        return sample
-    larger = np.empty(2 * len(sample) + cap, np.uint64)
-    larger[:used] = sample[:used]
-    return larger
-
-
-@jit
-def _sample_windows(
-    tokens: Any,
-    have: int,
-    n: int,
-    width: int,
-    base: Any,
-    salt: Any,
-    rule: Any,
-    sample: Any,
-    start: int,
-    count: int,
-) -> int:
-    """Sample windows that end in the n new tokens; `have` (at most CARRY) tokens before them are real."""
-    limit, cap = rule
-    cap = np.int64(cap)
-    power = np.uint64(1)
-    for _ in range(width):
-        power = power * base
-    first = CARRY - min(have, width - 1)
-    rolling = np.uint64(0)
-    for i in range(first, CARRY + n):
-        rolling = rolling * base + tokens[i]
-        if i - width >= first:
-            rolling = rolling - tokens[i - width] * power
-        if i - first + 1 >= width:
-            value = mix64(rolling ^ salt)
-            if value <= limit and (count < cap or value < sample[start + cap - 1]):
-                count = _keep(sample, start, count, cap, value)
-    return count
-
-
-@jit
-def _find_cues(tokens: Any, have: int, n: int, base: Any, salt: Any, cues: Any) -> Any:
-    """Bit mask of the cue groups whose phrases end in the n new tokens."""
-    singles, pairs, slots, groups, longest = cues
-    found = np.uint64(0)
-    for i in range(CARRY, CARRY + n):
-        token = tokens[i]
-        bit = token >> _FILTER_SHIFT
-        if (singles[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
-            found |= _lookup(slots, groups, mix64(token ^ salt))
-        back = min(longest, i - CARRY + 1 + have)
-        if back < 2:
-            continue
-        rolling = token + tokens[i - 1] * base
-        bit = rolling >> _FILTER_SHIFT
-        if (pairs[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
-            power = base
-            found |= _lookup(slots, groups, mix64(rolling ^ salt))
-            for j in range(2, back):
-                power = power * base
-                rolling = rolling + tokens[i - j] * power
-                found |= _lookup(slots, groups, mix64(rolling ^ salt))
-    return found
-
-
-@jit
-def _lookup(slots: Any, groups: Any, key: Any) -> Any:
-    last = np.uint64(len(slots) - 1)
-    at = key & last
-    while slots[at] != _ZERO:
-        if slots[at] == key:
-            return groups[at]
-        at = (at + _ONE) & last
-    return _ZERO
-
-
-@jit
 def _find_marks(
     chunk: Any, m: int, k: int, keys: Any, scanner: Any, cap: int, sample: Any, start: int, count: int
 ) -> int:
@@ -197,7 +90,7 @@ def _find_marks(
     tokens, flags, events, wakes = chunk
     state, names = scanner
     at, i, next_opener = CARRY, 0, 0
-    base, salt = keys[_BASE], keys[_MARK]
+    base, salt = keys[BASE_KEY], keys[MARK_KEY]
     awake = is_awake(state)
     while i < m:
         if not awake:
@@ -213,18 +106,18 @@ def _find_marks(
             at += 1
         elif c == _LINE:
             if ends_heading(state):
-                count = _keep(sample, start, count, cap, mark_of(names[HEADING], HEADING, salt))
+                count = keep(sample, start, count, cap, mark_of(names[HEADING], HEADING, salt))
             start_line(state, names)
         else:
             if on_tag(state, names, c):
-                count = _keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
+                count = keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
             if on_bracket(state, names, c):
-                count = _keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
+                count = keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
             if on_key(state, names, c):
-                count = _keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
+                count = keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
             on_heading(state, c)
             if on_label(state, c):
-                count = _keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
+                count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
         awake = is_awake(state)
     return count
 
@@ -234,8 +127,8 @@ def _edge(tokens: Any, end: int, keys: Any) -> Any:
     """Hash of the EDGE tokens before `end`, never 0."""
     rolling = np.uint64(0)
     for i in range(end - EDGE, end):
-        rolling = rolling * keys[_BASE] + tokens[i]
-    value = mix64(rolling ^ keys[_EDGE])
+        rolling = rolling * keys[BASE_KEY] + tokens[i]
+    value = mix64(rolling ^ keys[EDGE_KEY])
     return value if value != _ZERO else _ONE
 
 
@@ -258,12 +151,12 @@ def _sketch_rows(
     out_tokens, out_doc, out_head, out_tail, out_cues = fixed
     shingle_offsets, shingles, wide_offsets, wide, mark_offsets, marks = lists
     tokens, state, names = chunk[0], scanner[0], scanner[1]
-    base = keys[_BASE]
+    base = keys[BASE_KEY]
     for row in range(len(out_doc)):
         s0, w0, m0 = shingle_offsets[row], wide_offsets[row], mark_offsets[row]
-        shingles = _room(shingles, s0, np.int64(narrow_rule[1]) + 1)
-        wide = _room(wide, w0, np.int64(wide_rule[1]) + 1)
-        marks = _room(marks, m0, mark_cap + 1)
+        shingles = room_for(shingles, s0, np.int64(narrow_rule[1]) + 1)
+        wide = room_for(wide, w0, np.int64(wide_rule[1]) + 1)
+        marks = room_for(marks, m0, mark_cap + 1)
         ns, nw, nm, total, doc, found = 0, 0, 0, 0, np.uint64(0), np.uint64(0)
         at, end = offsets[row], offsets[row + 1]
         if len(valid) > 0 and not valid[row]:
@@ -273,15 +166,15 @@ def _sketch_rows(
             at, n, m, k = scan_chunk(data, at, end, table, keys, chunk)
             have = min(total, CARRY)
             for i in range(CARRY, CARRY + n):
-                doc = doc * keys[_DOC] + tokens[i]
+                doc = doc * keys[DOC_KEY] + tokens[i]
             if narrow_rule[1] > _ZERO:
-                ns = _sample_windows(
-                    tokens, have, n, NARROW, base, keys[_NARROW], narrow_rule, shingles, s0, ns
+                ns = sample_windows(
+                    tokens, have, n, NARROW, base, keys[NARROW_KEY], narrow_rule, shingles, s0, ns
                 )
             if wide_rule[1] > _ZERO:
-                nw = _sample_windows(tokens, have, n, WIDE, base, keys[_WIDE], wide_rule, wide, w0, nw)
+                nw = sample_windows(tokens, have, n, WIDE, base, keys[WIDE_KEY], wide_rule, wide, w0, nw)
             if cues[4] > 0:
-                found |= _find_cues(tokens, have, n, base, keys[_CUE], cues)
+                found |= find_cues(tokens, have, n, base, keys[CUE_KEY], cues)
             if mark_cap > 0:
                 nm = _find_marks(chunk, m, k, keys, scanner, mark_cap, marks, m0, nm)
             if total < EDGE <= total + n:
@@ -295,19 +188,10 @@ def _sketch_rows(
         if total >= EDGE:
             out_tail[row] = _edge(tokens, CARRY, keys)
         if mark_cap > 0 and ends_heading(state):
-            nm = _keep(marks, m0, nm, mark_cap, mark_of(names[HEADING], HEADING, keys[_MARK]))
+            nm = keep(marks, m0, nm, mark_cap, mark_of(names[HEADING], HEADING, keys[MARK_KEY]))
         out_tokens[row], out_cues[row] = total, found
         shingle_offsets[row + 1], wide_offsets[row + 1], mark_offsets[row + 1] = s0 + ns, w0 + nw, m0 + nm
     return shingles, wide, marks
-
-
-_NO_CUES: Final = (
-    np.zeros(1, np.uint64),
-    np.zeros(1, np.uint64),
-    np.zeros(1, np.uint64),
-    np.zeros(1, np.uint64),
-    0,
-)
 
 
 def sketch_text(
@@ -343,8 +227,8 @@ def sketch_text(
     u64 = [np.zeros(n, np.uint64) for _ in range(4)]
     counts = np.zeros(n, np.uint32)
     rules = (
-        (_limit(shingle_rate), np.uint64(shingle_cap if narrow else 0)),
-        (_limit(wide_rate), np.uint64(wide_cap if wide else 0)),
+        (limit_of(shingle_rate), np.uint64(shingle_cap if narrow else 0)),
+        (limit_of(wide_rate), np.uint64(wide_cap if wide else 0)),
         mark_cap if marks else 0,
     )
     lists = (
@@ -352,10 +236,10 @@ def sketch_text(
         np.zeros(n + 1, np.int64), np.empty(64 + (n + size // (5 * wide_rate) if wide else 0), np.uint64),
         np.zeros(n + 1, np.int64), np.empty(64 + (2 * n if marks else 0), np.uint64),
     )  # fmt: skip
-    lookup = _NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
+    lookup = NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
     room = scratch(), (np.zeros((KINDS + 1, FIELDS), np.int64), np.zeros(KINDS + 1, np.uint64))
     flat = _sketch_rows(
-        data, offsets, valid, scan_table(), keys_of(seed, _KEYS), lookup, rules, room, (counts, *u64), lists
+        data, offsets, valid, scan_table(), sketch_keys(seed), lookup, rules, room, (counts, *u64), lists
     )
     ends = (lists[0], lists[2], lists[4])
     s, w, m = (values[: offsets_[-1]].copy() for values, offsets_ in zip(flat, ends, strict=True))
@@ -366,26 +250,5 @@ def token_hashes(text: str, *, seed: int) -> U64:
     """Hash the tokens of one text of fewer than 1,000 characters, in order: u64[tokens]."""
     data, offsets, _ = arrow_bytes(pa.array([text], pa.string()))
     chunk = scratch()
-    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], scan_table(), keys_of(seed, _KEYS), chunk)
+    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], scan_table(), sketch_keys(seed), chunk)
     return chunk[0][CARRY : CARRY + n].copy()
-
-
-def phrase_hash(tokens: U64, *, seed: int) -> tuple[int, int]:
-    """Hash of a phrase as it stands in a cue table, and the number of its bit in the filter of its kind."""
-    keys = keys_of(seed, _KEYS)
-    base, mask = int(keys[_BASE]), (1 << 64) - 1
-    rolling = 0
-    for token in tokens.tolist():
-        rolling = (rolling * base + token) & mask
-    last = 0
-    for token in tokens[-2:].tolist():
-        last = (last * base + token) & mask
-    value = int(mix64(np.uint64(rolling ^ int(keys[_CUE]))))
-    return value or 1, last >> 48
-
-
-def _limit(rate: int) -> np.uint64:
-    """The largest hash that is kept at a rate of one in `rate`."""
-    if rate < 1:
-        raise ValueError("a sampling rate is one in a whole number of at least 1")
-    return np.uint64((1 << 64) // rate - 1)

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from excise.errors import UsageError
-from excise.sketch.kernel import MAX_PHRASE, CueTable, phrase_hash, sketch_text, token_hashes
+from excise.sketch.cues import MAX_PHRASE, CueTable, phrase_hash
+from excise.sketch.kernel import sketch_text, token_hashes
 
 U64 = npt.NDArray[np.uint64]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from excise.model.tables import U64
-from excise.sketch.kernel import hash_strings
+from excise.sketch.hashing import hash_strings
 
 
 def network_of(address: str) -> str | None:

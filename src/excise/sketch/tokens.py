@@ -43,6 +43,7 @@ Scratch = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.in
 
 _REPLACEMENT: Final = ord(OTHER_SEPARATOR)
 _KEY_WORD, _KEY_LETTER, _KEY_NUMBER = 0, 1, 2
+KEYS: Final = 3
 
 # What a word consists of, as bits; for a byte of ASCII also that it separates and wakes. 0 is left for bytes that need the table.
 _LATIN, _DIGIT, _OTHER, _LOOKALIKE, _SEPARATES, _WAKES = 1, 2, 4, 8, 16, 32

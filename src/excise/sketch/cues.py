@@ -1,0 +1,97 @@
+"""Cue phrases: found in a stream of tokens by the hash of their tokens, in one pass and without the phrases themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from excise.sketch.hashing import jit, mix64
+from excise.sketch.keys import BASE_KEY, CUE_KEY, sketch_keys
+from excise.sketch.tokens import CARRY
+
+U64 = npt.NDArray[np.uint64]
+
+MAX_PHRASE: Final = 10
+"""Most tokens of a cue phrase."""
+
+_FILTER_SHIFT = np.uint64(48)
+_LOW6, _SIX = np.uint64(63), np.uint64(6)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+
+
+@dataclass(frozen=True, slots=True)
+class CueTable:
+    """Phrases as the kernel looks them up: by the hash of their tokens, behind two filters of 2^16 bits each.
+
+    `singles` filters the first token of one-token phrases, `pairs` the last two tokens of longer ones; `slots` and
+    `groups` are an open-addressing table (hash, 0 where free -> bit mask of cue groups); `longest` is in tokens.
+    """
+
+    seed: int
+    singles: U64
+    pairs: U64
+    slots: U64
+    groups: U64
+    longest: int
+
+
+@jit
+def find_cues(tokens: Any, have: int, n: int, base: Any, salt: Any, cues: Any) -> Any:
+    """Bit mask of the cue groups whose phrases end in the n new tokens."""
+    singles, pairs, slots, groups, longest = cues
+    found = np.uint64(0)
+    for i in range(CARRY, CARRY + n):
+        token = tokens[i]
+        bit = token >> _FILTER_SHIFT
+        if (singles[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
+            found |= _lookup(slots, groups, mix64(token ^ salt))
+        back = min(longest, i - CARRY + 1 + have)
+        if back < 2:
+            continue
+        rolling = token + tokens[i - 1] * base
+        bit = rolling >> _FILTER_SHIFT
+        if (pairs[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
+            power = base
+            found |= _lookup(slots, groups, mix64(rolling ^ salt))
+            for j in range(2, back):
+                power = power * base
+                rolling = rolling + tokens[i - j] * power
+                found |= _lookup(slots, groups, mix64(rolling ^ salt))
+    return found
+
+
+@jit
+def _lookup(slots: Any, groups: Any, key: Any) -> Any:
+    last = np.uint64(len(slots) - 1)
+    at = key & last
+    while slots[at] != _ZERO:
+        if slots[at] == key:
+            return groups[at]
+        at = (at + _ONE) & last
+    return _ZERO
+
+
+NO_CUES: Final = (
+    np.zeros(1, np.uint64),
+    np.zeros(1, np.uint64),
+    np.zeros(1, np.uint64),
+    np.zeros(1, np.uint64),
+    0,
+)
+
+
+def phrase_hash(tokens: U64, *, seed: int) -> tuple[int, int]:
+    """Hash of a phrase as it stands in a cue table, and the number of its bit in the filter of its kind."""
+    keys = sketch_keys(seed)
+    base, mask = int(keys[BASE_KEY]), (1 << 64) - 1
+    rolling = 0
+    for token in tokens.tolist():
+        rolling = (rolling * base + token) & mask
+    last = 0
+    for token in tokens[-2:].tolist():
+        last = (last * base + token) & mask
+    value = int(mix64(np.uint64(rolling ^ int(keys[CUE_KEY]))))
+    return value or 1, last >> 48
