@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ picture: $(VENV)/runtime  ## docs/report.png, made of the demo's page by Chromiu
 bench-speed: $(VENV)/dev  ## seconds and memory of scans, against decoding alone in the same run (WORLD=folder)
 	test -n "$(WORLD)" || { rm -rf $(DEMO)/speed $(DEMO)/speed-labels; mkdir -p $(DEMO); $(BIN)/excise simulate --exchanges 200000 --out $(DEMO)/speed; }
 	$(BIN)/python bench/speed.py $(or $(WORLD),$(DEMO)/speed)
+
+bench-quality: $(VENV)/runtime  ## what is found at each level and who is accused wrongly, in simulated worlds (and WORLDS=folders)
+	$(BIN)/python bench/quality.py $(WORLDS)
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:
