@@ -119,7 +119,7 @@ def sketch(
 
 def _numbered(opened: Opened) -> Iterator[tuple[int, pa.RecordBatch]]:
     row = 0
-    for batch in opened.batches(sketching.COLUMNS):
+    for batch in opened.batches(sketching.COLUMNS, dictionaries=True):
         yield row, batch
         row += len(batch)
 

@@ -21,7 +21,7 @@ from excise.sketch.hashing import hash_strings
 from excise.sketch.kernel import sketch_text
 from excise.sketch.lexicon import Lexicon
 from excise.sketch.network import hash_networks
-from excise.sketch.signatures import relay_signatures
+from excise.sketch.signatures import ask, relay_signatures
 
 COLUMNS: Final = (
     "exchange_id", "started_at", "account_id", "end_user_id", "session_id", "client_ip", "user_agent", "sdk_name",
@@ -129,18 +129,13 @@ def _numbers(array: pa.Array, hashed: U64 | None) -> U64:
 
 def _refused(c: Columns) -> U8:
     """1 where the answer was refused or filtered."""
-    stop = pc.is_in(c["stop_reason"], value_set=pa.array(["refusal", "filter"]))
-    refused = pc.or_(stop, pc.is_valid(c["refusal_category"]))
-    return refused.to_numpy(zero_copy_only=False).astype(np.uint8)
+    stop = ask(c["stop_reason"], lambda words: pc.is_in(words, value_set=pa.array(["refusal", "filter"])))
+    return stop | pc.is_valid(c["refusal_category"]).to_numpy(zero_copy_only=False)
 
 
 def _offers_tools(array: pa.Array) -> U8:
     """1 where a list of tools came along that is not empty: `[]` has two characters, one tool many more."""
-    return (
-        pc.fill_null(pc.greater(pc.binary_length(array), 2), False)
-        .to_numpy(zero_copy_only=False)
-        .astype(np.uint8)
-    )
+    return ask(array, lambda texts: pc.greater(pc.binary_length(texts), 2))
 
 
 def _blocks(array: pa.Array, seed: int) -> Ragged:
