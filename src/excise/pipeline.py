@@ -21,6 +21,7 @@ from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import release, return_pages
 from excise.engine.progress import Clock, Progress, Silence
+from excise.engine.store import Memory, Store
 from excise.errors import InputError, TooManyBadRows
 from excise.ingest.ledger import Rejected
 from excise.ingest.pseudonym import Pseudonymiser
@@ -34,8 +35,10 @@ from excise.model.run import Run
 from excise.model.tables import Family, Traffic
 from excise.outcome import about, account_table, harvest_table, present
 from excise.settings import Settings
-from excise.sketch import exchanges as sketching
+from excise.sketch.assemble import assemble
 from excise.sketch.available import available_kinds
+from excise.sketch.exchanges import COLUMNS, sketch_batch
+from excise.sketch.gathering import Gathering, Piece, bits_for
 from excise.sketch.lexicon import load_pack
 from excise.sketch.side import align_accounts, code_events
 from excise.stats.excess import excess_shares
@@ -83,7 +86,12 @@ def scan(
 
 
 def sketch(
-    opened: Opened, settings: Settings, threads: int, max_bad_rows: float, clock: Clock
+    opened: Opened,
+    settings: Settings,
+    threads: int,
+    max_bad_rows: float,
+    clock: Clock,
+    store: Store | None = None,
 ) -> tuple[Traffic, Rejected]:
     """Read every text once and keep numbers; drop repeated ids; align the side tables."""
     lexicon = load_pack()
@@ -93,19 +101,20 @@ def sketch(
             "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
         )
 
-    def kernel(numbered: tuple[int, pa.RecordBatch]) -> sketching.Piece:
-        return sketching.sketch_batch(numbered[1], numbered[0], seed=settings.seed, cues=cues)
+    gathered = Gathering(bits_for(opened.rows), store or Memory())
+
+    def kernel(numbered: tuple[int, pa.RecordBatch]) -> Piece:
+        first, batch = numbered
+        return sketch_batch(batch, first, seed=settings.seed, cues=cues, bits=gathered.bits)
 
     with clock.stage("sketching", opened.rows):
-        pieces = []
         for piece in map_ordered(kernel, _numbered(opened), threads=threads):
-            pieces.append(piece)
-            clock.progress.advance(len(piece.account))
+            gathered.add(piece)
+            clock.progress.advance(piece.rows)
     with clock.stage("sorting"):
-        whole = sketching.assemble(pieces, lexicon)
-        pieces.clear()
+        whole = assemble(gathered, lexicon, threads=threads)
         release()
-        starts = np.searchsorted(whole.exchanges.account, np.arange(len(whole.names) + 1)).astype(np.int64)
+        starts = np.append(0, np.cumsum(np.bincount(whole.exchanges.account, minlength=len(whole.names))))
         accounts = align_accounts(
             whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed
         )
@@ -114,12 +123,12 @@ def sketch(
         habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
         families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
     traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
-    return traffic, _with_duplicates(opened.rejected, len(whole.duplicates), opened.rows, max_bad_rows)
+    return traffic, _with_duplicates(opened.rejected, whole.duplicates, opened.rows, max_bad_rows)
 
 
 def _numbered(opened: Opened) -> Iterator[tuple[int, pa.RecordBatch]]:
     row = 0
-    for batch in opened.batches(sketching.COLUMNS, dictionaries=True):
+    for batch in opened.batches(COLUMNS, dictionaries=True):
         yield row, batch
         row += len(batch)
 
