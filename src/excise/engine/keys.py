@@ -162,3 +162,38 @@ def _select_any(state: U8, keys: U64) -> I64:
             out[n] = i
             n += 1
     return out[:n].copy()
+
+
+def group(owner: I32, keys: U64) -> tuple[I32, U64, I64, I64]:
+    """Return the distinct (owner, key) by owner, then key, with how often each comes; and for each row its place among them.
+
+    Equal owners stand together, ascending, as in canonical order: so only the keys of one owner are sorted at a time.
+    """
+    of_row = np.empty(len(keys), np.int64)
+    return *_group(np.asarray(owner), np.asarray(keys), of_row), of_row
+
+
+@numba.njit(cache=True, nogil=True)
+def _group(owner: I32, keys: U64, of_row: I64) -> tuple[I32, U64, I64]:
+    who, what, count = np.empty(len(keys), np.int32), np.empty(len(keys), np.uint64), np.empty(len(keys), np.int64)
+    n, start = 0, 0
+    while start < len(keys):
+        end, alike = start, True
+        while end < len(keys) and owner[end] == owner[start]:
+            alike = alike and keys[end] == keys[start]
+            end += 1
+        if alike:
+            who[n], what[n], count[n] = owner[start], keys[start], end - start
+            of_row[start:end] = n
+            n, start = n + 1, end
+            continue
+        order = np.argsort(keys[start:end])
+        for k in range(len(order)):
+            row = start + order[k]
+            if k == 0 or keys[row] != what[n - 1]:
+                who[n], what[n], count[n] = owner[row], keys[row], 0
+                n += 1
+            count[n - 1] += 1
+            of_row[row] = n - 1
+        start = end
+    return who[:n].copy(), what[:n].copy(), count[:n].copy()

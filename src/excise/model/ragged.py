@@ -32,6 +32,10 @@ class Ragged:
         """Return, for each value, the list that holds it. As long as the values: for lists that are short or few."""
         return np.repeat(np.arange(len(self), dtype=np.int64), self.sizes())
 
+    def owners_of(self, positions: I64) -> I64:
+        """Return the lists that hold the values at these positions."""
+        return np.searchsorted(self.offsets, positions, side="right") - 1
+
     def take(self, order: npt.NDArray[np.integer]) -> Ragged:
         """Return the lists in another order (or a selection of them)."""
         order = np.asarray(order, np.int64)
