@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 
 from excise.detect import DETECTORS
 from excise.detect.detector import Detector
-from excise.engine.progress import Clock
+from excise.engine.progress import Clock, peak_bytes
 from excise.ingest.ledger import Rejected
 from excise.ingest.traffic import Traffic as Opened
 from excise.judge.campaigns import describe, iso_time, subject_of
@@ -193,7 +192,7 @@ def about(
         ],
         "timing": {
             "stages": clock.stages,
-            "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_bytes": peak_bytes(),
         },
     }
 

@@ -18,10 +18,10 @@ from excise.detect.groups import count_members
 from excise.detect.habits import find_habits
 from excise.detect.matching import match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
+from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import release, return_pages
 from excise.engine.progress import Clock, Progress, Silence
-from excise.engine.store import Memory, Store
 from excise.errors import InputError, TooManyBadRows
 from excise.ingest.ledger import Rejected
 from excise.ingest.pseudonym import Pseudonymiser
@@ -56,23 +56,29 @@ def scan(
     pseudonymise: Pseudonymiser | None = None,
     settings: Settings | None = None,
     threads: int | None = None,
+    memory: int | None = None,
+    spill: Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Find the campaigns in `source` (a file, a folder, a glob or a database's address) and its side tables.
 
-    The result depends on the rows and the settings only, not on threads, files, batches or the order of rows.
+    The result depends on the rows and the settings only, not on threads, files, batches or the order of rows, nor on the
+    `memory` (bytes; half of what is there) beyond which tables lie in files of the folder `spill` (that for temporary files).
     Raises the errors of `excise.errors`; a kind of evidence that is missing is said in the run.
     """
     return_pages()
     settings = settings or Settings()
     clock = Clock(progress or Silence())
+    budget = Budget(memory or memory_there() // 2, spill or Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix="excise-") as staging:
         with clock.stage("reading"):
             opened = open_traffic(
                 str(source), staging=Path(staging), accounts=accounts, events=events, asn=asn, edge=edge,
                 format=format, max_bad_rows=max_bad_rows, pseudonymise=pseudonymise,
             )  # fmt: skip
-        traffic, rejected = sketch(opened, settings, threads or os.cpu_count() or 1, max_bad_rows, clock)
+        traffic, rejected = sketch(
+            opened, settings, threads or os.cpu_count() or 1, max_bad_rows, clock, budget
+        )
         detectors = usable(DETECTORS, traffic)
         with clock.stage("linking"):
             clusters = cluster(detectors, traffic, settings)
@@ -91,7 +97,7 @@ def sketch(
     threads: int,
     max_bad_rows: float,
     clock: Clock,
-    store: Store | None = None,
+    budget: Budget,
 ) -> tuple[Traffic, Rejected]:
     """Read every text once and keep numbers; drop repeated ids; align the side tables."""
     lexicon = load_pack()
@@ -101,7 +107,7 @@ def sketch(
             "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
         )
 
-    gathered = Gathering(bits_for(opened.rows), store or Memory())
+    gathered = Gathering(bits_for(opened.rows), budget.store(opened.rows))
 
     def kernel(numbered: tuple[int, pa.RecordBatch]) -> Piece:
         first, batch = numbered
@@ -111,6 +117,7 @@ def sketch(
         for piece in map_ordered(kernel, _numbered(opened), threads=threads):
             gathered.add(piece)
             clock.progress.advance(piece.rows)
+    budget.check(gathered.rows, gathered.accounts)
     with clock.stage("sorting"):
         whole = assemble(gathered, lexicon, threads=threads)
         release()

@@ -31,6 +31,13 @@ def scan(
         bool, typer.Option("--no-text", help="No example of any prompt in the output.")
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: all cores.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory to use, as 3GiB; default: half of what is there.")
+    ] = None,
+    spill: Annotated[
+        Path | None,
+        typer.Option(help="Folder for tables that do not fit; default: that for temporary files."),
+    ] = None,
     fail_on: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Exit with 10 if a campaign has this confidence.")
     ] = None,
@@ -43,6 +50,7 @@ def scan(
 
     from excise import pipeline
     from excise.cli import terminal
+    from excise.engine.budget import parse_bytes
     from excise.ingest.ledger import parse_share
     from excise.ingest.pseudonym import Pseudonymiser, load_key
     from excise.model.findings import ACCUSING
@@ -60,6 +68,7 @@ def scan(
             source, accounts=accounts, events=events, asn=asn, edge=edge, format=format_, max_bad_rows=share,
             pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None,
             settings=chosen, threads=threads, progress=progress,
+            memory=parse_bytes(memory) if memory else None, spill=spill,
         )  # fmt: skip
     folder.write(run, out, replace=force)
     for name in (

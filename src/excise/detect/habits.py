@@ -202,7 +202,16 @@ def _prompts_used(system: I32, texts: Bool) -> I64:
 
 @numba.njit(cache=True, nogil=True)
 def _say(
-    table: U64, count: Any, offsets: I64, values: U64, row: int, low: np.uint64, times: int, repeats: int, out: U64, n: int
+    table: U64,
+    count: Any,
+    offsets: I64,
+    values: U64,
+    row: int,
+    low: np.uint64,
+    times: int,
+    repeats: int,
+    out: U64,
+    n: int,
 ) -> int:
     """Count the tokens of one list `times` more; write down those that reach `repeats` now. The new length of `out`."""
     mask = np.uint64(len(table) - 1)
@@ -224,7 +233,15 @@ def _say(
 
 @numba.njit(cache=True, nogil=True)
 def _count_users(
-    account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, tokens: U64, index: I64, last: I32, spread: I32
+    account: I32,
+    system: I32,
+    lists: Any,
+    texts: Bool,
+    prompts: Any,
+    tokens: U64,
+    index: I64,
+    last: I32,
+    spread: I32,
 ) -> None:
     """Count, for each of `tokens`, the accounts that say it at all; `last` is the account that was counted last."""
     for row in range(len(account)):
@@ -284,7 +301,16 @@ def find_key(keys: U64, table: I64, key: np.uint64) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _spread_weights(
-    keys: U64, by_account: I64, starts: I64, account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, total: F64, seen: I64
+    keys: U64,
+    by_account: I64,
+    starts: I64,
+    account: I32,
+    system: I32,
+    lists: Any,
+    texts: Bool,
+    prompts: Any,
+    total: F64,
+    seen: I64,
 ) -> None:
     """For each text, share one unit among the habits in it; those of account a are `by_account[starts[a]:starts[a + 1]]`."""
     found, mine = np.empty(4096, np.int64), -1

@@ -31,9 +31,7 @@ def _wrapper_pairs(habits: Habits, population: int, least: float) -> tuple[I32, 
     passes = 1 + int((habits.spread.astype(np.float64) - 1).sum() / 2 / _TABLE_PAIRS)
     parts = []
     for number in range(passes):
-        pair, weight = _accumulate(
-            habits.token, habits.account, habits.weight, rarity, least, number, passes
-        )
+        pair, weight = _accumulate(habits.token, habits.account, habits.weight, rarity, least, number, passes)
         parts.append((pair, weight))
     pair, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(pair)

@@ -175,7 +175,11 @@ def group(owner: I32, keys: U64) -> tuple[I32, U64, I64, I64]:
 
 @numba.njit(cache=True, nogil=True)
 def _group(owner: I32, keys: U64, of_row: I64) -> tuple[I32, U64, I64]:
-    who, what, count = np.empty(len(keys), np.int32), np.empty(len(keys), np.uint64), np.empty(len(keys), np.int64)
+    who, what, count = (
+        np.empty(len(keys), np.int32),
+        np.empty(len(keys), np.uint64),
+        np.empty(len(keys), np.int64),
+    )
     n, start = 0, 0
     while start < len(keys):
         end, alike = start, True

@@ -41,5 +41,5 @@ def forget(table: Any) -> None:
         return
     while isinstance(table, np.ndarray) and table.base is not None:
         table = table.base
-    if isinstance(table, mmap.mmap):
-        table.madvise(mmap.MADV_DONTNEED)
+    if isinstance(table, memoryview) and isinstance(table.obj, mmap.mmap):
+        table.obj.madvise(mmap.MADV_DONTNEED)

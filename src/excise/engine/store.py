@@ -1,7 +1,8 @@
 """Where tables lie: in memory, or in files without a name, which vanish with the process however it ends.
 
 A file is opened and unlinked at once (`TemporaryFile`), so that a killed scan leaves nothing behind. Written tables come
-back as mapped arrays: pages of the file, which the system may drop and read again, and `forget` gives back.
+back as mapped arrays: pages of the file, which the system may drop and read again, and `memory.forget` gives back. They
+are never written to, but look writable, so that kernels see the same kind of array as in memory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -20,8 +21,6 @@ import numpy.typing as npt
 from excise.errors import OutputError
 
 Array = npt.NDArray[Any]
-_READ_ONLY_COPY = "c"
-"""Pages are private to this process and writable, so that kernels see the same kind of array as in memory."""
 
 
 class Column(Protocol):
@@ -53,9 +52,6 @@ class Store(Protocol):
     def buckets(self, count: int) -> Buckets:
         """Begin `count` empty buckets."""
 
-    def forget(self) -> None:
-        """Give back the memory that finished columns take up for the time being."""
-
 
 class Memory:
     """Everything in memory."""
@@ -67,9 +63,6 @@ class Memory:
     def buckets(self, count: int) -> Buckets:
         """Begin `count` empty buckets."""
         return _MemoryBuckets([[] for _ in range(count)])
-
-    def forget(self) -> None:
-        """Keep all."""
 
 
 @dataclass(slots=True)
@@ -102,20 +95,14 @@ class Files:
     """Everything in files of `folder` that have no name. A full disk and the like become `OutputError`."""
 
     folder: Path
-    _mapped: list[mmap.mmap] = field(default_factory=list)
 
-    def column(self, dtype: npt.DTypeLike, size: int) -> Column:
+    def column(self, dtype: npt.DTypeLike, size: int) -> Column:  # noqa: ARG002  a file grows as it must
         """Begin a column."""
         return _FileColumn(self, np.dtype(dtype), self._file())
 
     def buckets(self, count: int) -> Buckets:
         """Begin `count` empty buckets."""
         return _FileBuckets(self, [self._file() for _ in range(count)])
-
-    def forget(self) -> None:
-        """Let go of the pages of all finished columns; they are read again when they are needed."""
-        for mapped in self._mapped:
-            mapped.madvise(mmap.MADV_DONTNEED)
 
     def _file(self) -> IO[bytes]:
         with self.writing():
@@ -141,16 +128,15 @@ class _FileColumn:
     file: IO[bytes]
 
     def append(self, values: Array) -> None:
-        write_all(self.files, self.file, memoryview(np.ascontiguousarray(values, self.dtype)).cast("B"))
+        write_all(self.files, self.file, np.ascontiguousarray(values, self.dtype).data.cast("B"))
 
     def finish(self) -> Array:
         with self.file as file:
             size = file.seek(0, 2)
             if not size:
                 return np.empty(0, self.dtype)
-            mapped = np.memmap(file, self.dtype, _READ_ONLY_COPY, shape=(size // self.dtype.itemsize,))
-        self.files._mapped.append(mapped._mmap)  # noqa: SLF001  one class in two halves
-        return np.asarray(mapped)
+            pages = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+        return np.frombuffer(pages, self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +151,7 @@ class _FileBuckets:
         with self.held[bucket] as file, self.files.writing():
             size = file.seek(0, 2)
             file.seek(0)
-            return [memoryview(np.fromfile(file, np.uint8, size))]
+            return [np.fromfile(file, np.uint8, size).data]
 
 
 def write_all(files: Files, file: IO[bytes], data: memoryview) -> None:

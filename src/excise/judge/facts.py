@@ -62,13 +62,21 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     prompts = _distinct_per_account(traffic.exchanges.account, system, len(traffic.accounts))
     return [
         _facts(
-            traffic, clusters.of(k), rows[start[k] : start[k + 1]], users, prompts, volume, float(clusters.items[k])
+            traffic,
+            clusters.of(k),
+            rows[start[k] : start[k + 1]],
+            users,
+            prompts,
+            volume,
+            float(clusters.items[k]),
         )
         for k in range(len(clusters))
     ]
 
 
-def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, volume: I64, items: float) -> Facts:
+def _facts(
+    traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, volume: I64, items: float
+) -> Facts:
     e, a = traffic.exchanges, traffic.accounts
     owner, org = a.owner[members], a.org[members]
     declared = a.declared[members]

@@ -38,11 +38,10 @@ class Ragged:
 
     def take(self, order: npt.NDArray[np.integer]) -> Ragged:
         """Return the lists in another order (or a selection of them)."""
-        order = np.asarray(order, np.int64)
         offsets = np.zeros(len(order) + 1, np.int64)
         np.cumsum((self.offsets[1:] - self.offsets[:-1])[order], out=offsets[1:])
         values = np.empty(offsets[-1], np.uint64)
-        _copy(self.offsets, self.values, order, np.arange(len(order)), offsets, values)
+        _copy(self.offsets, self.values, np.asarray(order, np.int64), np.arange(len(order)), offsets, values)
         return Ragged(offsets, values)
 
 

@@ -7,7 +7,7 @@ in memory at a time, and they are sorted in parallel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +163,9 @@ class _Table:
         if not len(rows):
             return
         for name in _FIXED:
-            self._columns[name].append(self._codes(rows.columns["account"]) if name == "account" else rows.columns[name])
+            self._columns[name].append(
+                self._codes(rows.columns["account"]) if name == "account" else rows.columns[name]
+            )
         for name, lists in rows.lists.items():
             self._offsets[name].append(lists.offsets[1:] + self._ends[name])
             self._values[name].append(lists.values)
@@ -179,6 +181,7 @@ class _Table:
 
     def finish(self) -> tuple[Exchanges, U64]:
         """Return the exchanges and the hashes of the accounts by code."""
-        lists = {name: Ragged(self._offsets[name].finish(), self._values[name].finish()) for name in LISTS}
-        columns = {name: column.finish() for name, column in self._columns.items()}
-        return Exchanges(**columns, **lists), np.concatenate(self._hashes)
+        found: dict[str, Any] = {name: column.finish() for name, column in self._columns.items()}
+        for name in LISTS:
+            found[name] = Ragged(self._offsets[name].finish(), self._values[name].finish())
+        return Exchanges(**found), np.concatenate(self._hashes)

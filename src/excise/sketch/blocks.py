@@ -80,7 +80,7 @@ def pack(rows: Rows, bits: int) -> list[tuple[int, bytes]]:
 
 def _block(columns: Mapping[str, np.ndarray], lists: Mapping[str, Ragged], start: int, end: int) -> bytes:
     values = {n: r.values[r.offsets[start] : r.offsets[end]] for n, r in lists.items()}
-    parts = [np.array([end - start, *(len(values[name]) for name in LISTS)], np.int64)]
+    parts: list[np.ndarray] = [np.array([end - start, *(len(values[name]) for name in LISTS)], np.int64)]
     parts += [columns[name][start:end] for name, _ in COLUMNS]
     for name in LISTS:
         parts += [np.diff(lists[name].offsets[start : end + 1]).astype(np.uint32), values[name]]
@@ -107,9 +107,7 @@ def unpack(blocks: Iterable[bytes | memoryview]) -> Rows:
     return Rows(columns, {name: _ragged(lengths[name], values[name]) for name in LISTS})
 
 
-def _read(
-    data: bytes | memoryview, dtype: npt.DTypeLike, count: int, at: int, into: list[np.ndarray]
-) -> int:
+def _read(data: bytes | memoryview, dtype: npt.DTypeLike, count: int, at: int, into: list[np.ndarray]) -> int:
     part = np.frombuffer(data, dtype, count, at)
     into.append(part)
     return at + part.nbytes + -part.nbytes % _PAD

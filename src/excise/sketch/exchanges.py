@@ -35,9 +35,7 @@ SHINGLE_RATE: Final = 4
 Columns = Mapping[str, pa.Array]
 
 
-def sketch_batch(
-    batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueTable, bits: int = 0
-) -> Piece:
+def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueTable, bits: int = 0) -> Piece:
     """Reduce one batch of contract rows (at least `COLUMNS`, texts may be dictionaries) to packed numbers.
 
     `first_row` is the number of its first row in the source; `bits` as in `gathering.bits_for`.

@@ -77,6 +77,11 @@ class Gathering:
             self._buckets = self.store.buckets(1 << self.bits)
         return self._buckets
 
+    @property
+    def accounts(self) -> int:
+        """How many accounts were met."""
+        return len(self._known_accounts)
+
     def add(self, piece: Piece) -> None:
         """Keep a piece; the order of pieces leaves no trace in what is assembled."""
         for bucket, block in piece.blocks:

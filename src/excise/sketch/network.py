@@ -56,9 +56,7 @@ def _hash_others(addresses: pa.Array, seed: int) -> U64:
 
 
 @jit
-def _hash_plain(
-    data: Any, offsets: Any, valid: Any, keys: Any, digits: Any, out: Any, other: Any
-) -> None:
+def _hash_plain(data: Any, offsets: Any, valid: Any, keys: Any, digits: Any, out: Any, other: Any) -> None:
     """Hash the networks of plain addresses; `other` says which rows are not written in the plain way."""
     text = np.empty(_LONGEST, np.uint8)
     for i in range(len(out)):
