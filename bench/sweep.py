@@ -60,9 +60,9 @@ def outcome(world: Path, settings: Settings) -> tuple[int, int, int]:
     truth = {r["account_id"]: r for r in pq.read_table(labels / "account_labels.parquet").to_pylist()}
     with tempfile.TemporaryDirectory() as staging:
         opened = open_traffic(str(world), staging=Path(staging))
-        traffic, _ = pipeline.sketch(
-            opened, settings, 2, 0.01, Clock(Silence()), Budget(memory_there() // 2, Path(staging))
-        )
+        budget = Budget(memory_there() // 2, Path(staging))
+        gathered = pipeline.read(opened, settings, 2, Clock(Silence()), budget)
+        traffic, _ = pipeline.sort(gathered, opened, settings, 2)
     detectors = pipeline.usable(pipeline.DETECTORS, traffic)
     findings = pipeline.weigh(detectors, traffic, pipeline.cluster(detectors, traffic, settings), settings)
     accused = {

@@ -74,7 +74,8 @@ def traffic_of(rows, accounts=(), events=()):
         staging = path / "staging"
         staging.mkdir()
         opened = open_traffic(folder, staging=staging)
-        return pipeline.sketch(opened, Settings(), 1, 0.01, Clock(Silence()), Budget(1 << 30, path))[0]
+        gathered = pipeline.read(opened, Settings(), 1, Clock(Silence()), Budget(1 << 30, path))
+        return pipeline.sort(gathered, opened, Settings(), 1)[0]
 
 
 def clusters_of(detector, traffic):

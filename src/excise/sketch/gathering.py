@@ -90,13 +90,24 @@ class Gathering:
         self.latest = max(self.latest, piece.latest)
         for name, count in piece.values.items():
             self.values[name] += count
-        new = np.flatnonzero(self._known_accounts.add(piece.accounts))
+        self.learn(piece.accounts, piece.names, piece.systems)
+
+    def learn(self, accounts: U64, names: pa.Array, systems: Systems) -> None:
+        """Keep the accounts and system prompts that were not met before."""
+        new = np.flatnonzero(self._known_accounts.add(accounts))
         if len(new):
-            self._accounts.append(piece.accounts[new])
-            self._names.append(piece.names.take(pa.array(new)))
-        new = np.flatnonzero(self._known_systems.add(piece.systems.raw))
+            self._accounts.append(accounts[new])
+            self._names.append(names.take(pa.array(new)))
+        new = np.flatnonzero(self._known_systems.add(systems.raw))
         if len(new):
-            self._systems.append(take_systems(piece.systems, new))
+            self._systems.append(take_systems(systems, new))
+
+    def known(self) -> tuple[U64, pa.Array]:
+        """Return the hashes and names of all accounts, as they were met."""
+        none = np.zeros(0, np.uint64)
+        return np.concatenate([none, *self._accounts]), pa.chunked_array(
+            self._names, pa.string()
+        ).combine_chunks()
 
     def systems(self) -> Systems:
         """Return the distinct system prompts, ascending by the hash of their bytes."""
@@ -104,10 +115,9 @@ class Gathering:
 
     def names_of(self, accounts: U64) -> np.ndarray:
         """Return the names of accounts (hashes, ascending, all of them met): objects[n]."""
-        known = np.concatenate(self._accounts)
+        known, names = self.known()
         order = np.argsort(known)
-        place = order[np.searchsorted(known[order], accounts)]
-        names = pa.chunked_array(self._names).combine_chunks()
+        place = order[np.searchsorted(known[order], accounts)] if len(accounts) else order[:0]
         return names.take(pa.array(place)).to_numpy(zero_copy_only=False)
 
 
