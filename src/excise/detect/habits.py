@@ -14,6 +14,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from excise.engine.keys import sort_by
 from excise.engine.memory import forget
 from excise.errors import InputError
 from excise.model.tables import F64, I32, I64, U64, Bool, Exchanges, Habits, Systems
@@ -154,7 +155,7 @@ def _repeated(account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, 
             if texts[end]:
                 room += lists[0][end + 1] - lists[0][end] + lists[2][end + 1] - lists[2][end]
             end += 1
-        used = _prompts_used(system[start:end], texts[start:end])
+        used = _prompts_used(system, texts, start, end)
         for k in range(len(used)):
             s = used[k, 0]
             room += prompts[0][s + 1] - prompts[0][s] + prompts[2][s + 1] - prompts[2][s]
@@ -164,11 +165,10 @@ def _repeated(account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, 
         if size > len(table):
             table, count = np.zeros(size, np.uint64), np.zeros(size, np.int32)
         else:
-            table[:size] = 0
+            for slot in range(size):
+                table[slot] = 0
         while n + room > len(out):
-            larger = np.empty(2 * len(out), np.uint64)
-            larger[:n] = out[:n]
-            out = larger
+            out = _larger(out, n)
         mine, times, low = table[:size], count[:size], np.uint64(account[start])
         for row in range(start, end):
             if texts[row]:
@@ -183,18 +183,26 @@ def _repeated(account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, 
 
 
 @numba.njit(cache=True, nogil=True)
-def _prompts_used(system: I32, texts: Bool) -> I64:
+def _larger(out: U64, used: int) -> U64:
+    larger = np.empty(2 * len(out), np.uint64)
+    for i in range(used):
+        larger[i] = out[i]
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def _prompts_used(system: I32, texts: Bool, start: int, end: int) -> I64:
     """Return the system prompts of one account's different texts and in how many they are: [prompts, 2]."""
-    found, n = np.empty(len(system), np.int64), 0
-    for i in range(len(system)):
-        if texts[i] and system[i] >= 0:
-            found[n] = system[i]
+    found, order, n = np.empty(end - start, np.uint64), np.empty(end - start, np.int64), 0
+    for row in range(start, end):
+        if texts[row] and system[row] >= 0:
+            found[n], order[n] = system[row], n
             n += 1
-    found = np.sort(found[:n])
+    sort_by(found, order, n)
     out, m = np.empty((n, 2), np.int64), 0
     for i in range(n):
-        if i == 0 or found[i] != found[i - 1]:
-            out[m, 0], out[m, 1] = found[i], 0
+        if i == 0 or found[order[i]] != found[order[i - 1]]:
+            out[m, 0], out[m, 1] = found[order[i]], 0
             m += 1
         out[m - 1, 1] += 1
     return out[:m]
