@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from excise.link.table import Holdings, Table, link_table
 from fraudar import dense_blocks
+from graph import connected
 from page import PAGES, command, table, write_section
 
 I64 = npt.NDArray[np.int64]
@@ -93,16 +94,7 @@ def components(money: Money, *, told: bool) -> I64:
     """Connected components of all edges, or (`told`) without the nodes that are known to be hubs."""
     a, b = money.ends
     kept = ~(money.hub[a] | money.hub[b]) if told else np.ones(len(a), np.bool_)
-    label = np.arange(len(money.hub))
-    while True:  # the smaller label wins, over edges and then over chains
-        low = np.minimum(label[a[kept]], label[b[kept]])
-        further = label.copy()
-        np.minimum.at(further, label[a[kept]], low)
-        np.minimum.at(further, label[b[kept]], low)
-        further = further[further]
-        if np.array_equal(further, label):
-            return label[: len(money.names)]
-        label = further[label]
+    return connected(len(money.hub), a[kept], b[kept])[: len(money.names)]
 
 
 def pairs(label: I64, operator: I64, which: npt.NDArray[np.bool_]) -> tuple[float, float, float]:

@@ -33,10 +33,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+PLACES = frozenset({"--cache", "--page", "--pages"})
+"""Options that say where things are kept, which no number depends on."""
+
+
 def command() -> str:
     """Return how this script was called, without the folders of the machine it ran on."""
-    names = [_short(word) for word in sys.argv]
-    return "python " + " ".join(shlex.quote(n) for n in names)
+    words = [w for w, before in zip(sys.argv, ["", *sys.argv], strict=False) if not {w, before} & PLACES]
+    return "python " + " ".join(shlex.quote(_short(w)) for w in words)
 
 
 def _short(word: str) -> str:

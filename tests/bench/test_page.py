@@ -18,7 +18,8 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path):
 
 def test_the_command_names_no_folder_of_this_machine(monkeypatch):
     monkeypatch.setattr(
-        "sys.argv", [str(page.PAGES.parents[1] / "bench" / "x.py"), "/some/where/data", "--n", "3"]
+        "sys.argv",
+        [str(page.PAGES.parents[1] / "bench" / "x.py"), "/some/where/data", "--n", "3", "--cache", "there"],
     )
     assert page.command() == "python bench/x.py data --n 3"
 
