@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench-quality: $(VENV)/runtime  ## Excise and the baselines on the same worlds: 
 
 bench-null: $(VENV)/runtime  ## worlds without a campaign, where every accusation is false (WORLDS=folders)
 	$(BIN)/python bench/quality.py null $(WORLDS) $(OPTIONS)
+
+bench-stages: $(VENV)/runtime  ## where accounts of campaigns are lost: linking, clusters, members (WORLDS=folders)
+	$(BIN)/python bench/quality.py stages $(WORLDS) $(OPTIONS)
 
 bench-ablation: $(VENV)/runtime  ## scans without a layer, or without a step of linking (WORLDS=folders)
 	$(BIN)/python bench/quality.py ablation $(WORLDS) $(OPTIONS)

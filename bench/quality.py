@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from excise.simulate.spec import WorldSpec
-from measure import adversary, cost, delay, main_table, sections
+from measure import adversary, cost, delay, main_table, sections, stages
 from measure.worlds import LEVELS, World, given, simulated
 from page import PAGES, command, write_section
 
@@ -40,6 +40,7 @@ PARTS: dict[str, Part] = {
         "quality.md", ",".join(map(str, range(401, 421))), 100_000,
         lambda o, w: {"No campaign at all": sections.null(w, o.cache)}, campaigns=False,
     ),
+    "stages": Part("robustness.md", "101,102,103,104,105", 200_000, lambda o, w: {"Where accounts are lost": stages.measure(w, o.cache)}),
     "ablation": Part("robustness.md", "111,112", 200_000, lambda o, w: {"What each layer and step is worth": sections.ablation(w, o.cache)}),
     "detectors": Part("robustness.md", "111,112", 200_000, lambda o, w: {"What each detector is worth": sections.detectors(w, o.cache)}),
     "missing": Part("robustness.md", "111,112", 200_000, lambda o, w: {"What an operator may lack": sections.missing(w, o.cache)}),

@@ -17,7 +17,7 @@ import quality
 from excise import pipeline
 from excise.settings import Settings
 from excise.simulate.spec import WorldSpec
-from measure import adversary, baselines, delay, sections, worlds
+from measure import adversary, baselines, delay, sections, stages, worlds
 from measure.runs import Variant, scan, score_of, scored
 from repository import ROOT, page
 
@@ -145,6 +145,19 @@ def test_a_replay_counts_what_was_lost_until_the_day(small, cache):
     careless = next(d for d in found if d.level == 1)
     assert careless.day is not None
     assert 0 < careless.before < careless.harvest
+
+
+# Where accounts are lost
+
+
+def test_each_step_leaves_no_more_than_the_one_before(small, cache):
+    where = stages.placed(small, cache)
+    accused = {a for a, (_, _, yes) in where.items() if yes}
+    said = pq.read_table(scan(small, cache) / "accounts.parquet").to_pylist()
+    assert accused == {r["account_id"] for r in said if r["verdict"] in ("distillation", "relay")}
+    for counts in stages._left(small, where).values():
+        assert list(counts) == sorted(counts, reverse=True)
+    assert stages._left(small, where)["1"][4] > 0
 
 
 # The adversary
