@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -62,8 +62,40 @@ bench-speed: $(VENV)/dev  ## what scans cost, beside their floor and their peers
 	test -n "$(WORLD)" || { rm -rf $(DEMO)/speed $(DEMO)/speed-labels; mkdir -p $(DEMO); $(BIN)/excise simulate --exchanges 200000 --out $(DEMO)/speed; }
 	$(BIN)/python bench/speed.py $(or $(WORLD),$(DEMO)/speed) --peers $(DEMO)/peers --out docs/benchmarks/speed.md
 
-bench-quality: $(VENV)/runtime  ## what is found at each level and who is accused wrongly, in simulated worlds (and WORLDS=folders)
-	$(BIN)/python bench/quality.py $(WORLDS)
+bench-quality: $(VENV)/runtime  ## Excise and the baselines on the same worlds: who is found, who is accused wrongly (WORLDS=folders)
+	$(BIN)/python bench/quality.py table $(WORLDS) $(OPTIONS)
+
+bench-null: $(VENV)/runtime  ## worlds without a campaign, where every accusation is false (WORLDS=folders)
+	$(BIN)/python bench/quality.py null $(WORLDS) $(OPTIONS)
+
+bench-stages: $(VENV)/runtime  ## where accounts of campaigns are lost: linking, clusters, members (WORLDS=folders)
+	$(BIN)/python bench/quality.py stages $(WORLDS) $(OPTIONS)
+
+bench-ablation: $(VENV)/runtime  ## scans without a layer, or without a step of linking (WORLDS=folders)
+	$(BIN)/python bench/quality.py ablation $(WORLDS) $(OPTIONS)
+
+bench-detectors: $(VENV)/runtime  ## scans without one detector (WORLDS=folders)
+	$(BIN)/python bench/quality.py detectors $(WORLDS) $(OPTIONS)
+
+bench-missing: $(VENV)/runtime  ## scans of worlds from which columns and tables were taken away (WORLDS=folders)
+	$(BIN)/python bench/quality.py missing $(WORLDS) $(OPTIONS)
+
+bench-correlation: $(VENV)/runtime  ## simulated campaigns whose layers hide more or less together
+	$(BIN)/python bench/quality.py correlation $(OPTIONS)
+
+bench-delay: $(VENV)/runtime  ## what is harvested before a campaign is known, day by day (WORLDS=folders)
+	$(BIN)/python bench/quality.py delay $(WORLDS) $(OPTIONS)
+
+bench-cost: $(VENV)/runtime  ## what a level of care costs an attacker (WORLDS=folders)
+	$(BIN)/python bench/quality.py cost $(WORLDS) $(OPTIONS)
+
+bench-adversary: $(VENV)/runtime  ## a search over what a campaign can hide, with a budget
+	$(BIN)/python bench/quality.py adversary $(OPTIONS)
+
+bench-real: $(VENV)/runtime  ## linking and templates on real data (DATA=folder of the sets; SCORER=a Python with polars)
+	$(BIN)/python bench/hop.py $(DATA)/hop_airdrop $(if $(SCORER),--scorer $(SCORER))
+	$(BIN)/python bench/coortweet.py $(DATA)/coortweet $(if $(SCORER),--reference $(SCORER))
+	$(BIN)/python bench/benign_text.py $(DATA)
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:

@@ -1,123 +1,100 @@
-"""What a scan finds and whom it accuses wrongly, by level: `python bench/quality.py [--seeds 101,102] [WORLD ...] [--out PAGE]`.
+"""What a scan finds and whom it accuses wrongly: `python bench/quality.py PART [WORLD ...] [options]`.
 
-Each seed is a world of `excise simulate`; a WORLD is a folder of labelled traffic in the same form (labels in `WORLD/labels`
-or `WORLD-labels`). Settings are the defaults. Report seeds on which no setting was chosen: `bench/sweep.py` uses 1 to 3, the
-demo and the tests smaller ones than 101.
+PART is a line of `PARTS`. A WORLD is a folder of labelled traffic (labels in `WORLD/labels` or `WORLD-labels`); without one,
+worlds of `excise simulate` are made. Settings are the defaults. Scans are kept under `--cache` by a hash of the program, the
+settings and the world, so that a part that was stopped goes on where it was; each part writes its own sections of its page.
+Report on worlds on which no setting was chosen: `bench/sweep.py` uses seeds 1 to 3, the demo and the tests ones below 101.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-import excise
-from excise.model.findings import ACCUSING
 from excise.simulate.spec import WorldSpec
-from excise.simulate.world import write_world
+from measure import adversary, cost, delay, main_table, sections, stages
+from measure.worlds import LEVELS, World, given, simulated
+from page import PAGES, command, write_section
 
-LEVELS = range(9)
-HONEST_RELAYS = {"relay_pool_honest", "reseller_undeclared"}
-
-HEAD = """# What is found, and who is accused wrongly
-
-Printed by `{command}`. Default settings, version {version}; a world a row. Cells are accounts of
-campaigns that were accused, of how many. A harvest behind a relay may rightly be called `relay`.
-
-| world | accounts | level {levels} | `distillation`: precision | innocents accused | honest relays named `relay` | harvest rows: precision | recall |
-|---|---|{dashes}|---|---|---|---|---|
-"""
+ROOT = PAGES.parents[1]
+Options = argparse.Namespace
+Sections = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """Counts of one world. `planted` and `found` are by level, of accounts."""
+class Part:
+    """One measurement: its page, seeds and size of simulated worlds where none is given, and what it returns by section."""
 
-    accounts: int
-    planted: Counter[int]
-    found: Counter[int]
-    distillation: int
-    rightly: int
-    wrong: int
-    relays: int
-    reported: int
-    harvest: int
-    both: int
+    page: str
+    seeds: str
+    exchanges: int
+    run: Callable[[Options, list[World]], Sections]
+    campaigns: bool = True
 
 
-def score(world: Path) -> Score:
-    """Scan a world and compare with its labels."""
-    inside = world / "labels"
-    labels = inside if inside.is_dir() else world.with_name(world.name + "-labels")
-    truth = {r["account_id"]: r for r in pq.read_table(labels / "account_labels.parquet").to_pylist()}
-    kept = [labels / "exchange_labels.parquet", *sorted((labels / "exchange_labels").glob("*.parquet"))]
-    harvest = {
-        row
-        for path in kept
-        if path.exists()
-        for row in pq.read_table(path, columns=["exchange_id"], filters=[("role", "=", "harvest")])[0].to_pylist()
-    }  # fmt: skip
-    run = excise.scan(world)
-    said = dict(zip(*(run.accounts[c].to_pylist() for c in ("account_id", "verdict")), strict=True))
-    accused = {a for a, verdict in said.items() if verdict in ACCUSING}
-    bad = {a for a, r in truth.items() if r["campaign_id"] is not None}
-    honest = {a for a in accused - bad if said[a] == "relay" and truth[a]["population"] in HONEST_RELAYS}
-    called = {a for a in accused if said[a] == "distillation"}
-    reported = set(run.harvest["exchange_id"].to_pylist())
-    return Score(
-        accounts=len(said),
-        planted=Counter(truth[a]["level"] for a in bad),
-        found=Counter(truth[a]["level"] for a in bad & accused),
-        distillation=len(called), rightly=len(called & bad), wrong=len(accused - bad - honest), relays=len(honest),
-        reported=len(reported), harvest=len(harvest), both=len(reported & harvest),
-    )  # fmt: skip
+PARTS: dict[str, Part] = {
+    "table": Part("quality.md", "101,102,103,104,105", 200_000, lambda o, w: main_table.measure(w, o.cache)),
+    "null": Part(
+        "quality.md", ",".join(map(str, range(401, 421))), 100_000,
+        lambda o, w: {"No campaign at all": sections.null(w, o.cache)}, campaigns=False,
+    ),
+    "stages": Part("robustness.md", "101,102,103,104,105", 200_000, lambda o, w: {"Where accounts are lost": stages.measure(w, o.cache)}),
+    "ablation": Part("robustness.md", "111,112", 200_000, lambda o, w: {"What each layer and step is worth": sections.ablation(w, o.cache)}),
+    "detectors": Part("robustness.md", "111,112", 200_000, lambda o, w: {"What each detector is worth": sections.detectors(w, o.cache)}),
+    "missing": Part("robustness.md", "111,112", 200_000, lambda o, w: {"What an operator may lack": sections.missing(w, o.cache)}),
+    "correlation": Part("robustness.md", "121,122,123", 200_000, lambda o, _: {"How strongly the layers hide together": sections.correlation(_seeds(o), o.exchanges, o.cache)}),
+    "delay": Part("robustness.md", "131,132,133", 100_000, lambda o, w: {"How much is harvested before it is known": delay.measure(w, o.cache, o.every)}),
+    "cost": Part("robustness.md", "101,102,103,104,105", 200_000, lambda o, w: {"What it costs an attacker": cost.measure(w, o.cache, o.price)}),
+    "adversary": Part("robustness.md", "", 60_000, lambda o, _: {"An adversary who has read the source": adversary.measure(o.budget, o.exchanges, o.price, o.cache)}),
+}  # fmt: skip
 
 
-def row(name: str, s: Score) -> str:
-    """Return a world as a line of the table."""
-    levels = " | ".join(f"{s.found[k]} of {s.planted[k]}" if s.planted[k] else "" for k in LEVELS)
-    return (
-        f"| {name} | {s.accounts:,} | {levels} | {_share(s.rightly, s.distillation)} | {s.wrong} | {s.relays} "
-        f"| {_share(s.both, s.reported)} | {_share(s.both, s.harvest)} |"
+def _seeds(o: Options) -> list[int]:
+    return [int(s) for s in o.seeds.split(",") if s]
+
+
+def worlds(part: Part, o: Options) -> list[World]:
+    """The worlds that were named, or simulated ones; the correlation's and the adversary's are made by themselves."""
+    if o.worlds:
+        return [given(w) for w in o.worlds]
+    if o.part in {"correlation", "adversary"}:
+        return []
+    levels = LEVELS if part.campaigns else ()
+    return [simulated(WorldSpec(exchanges=o.exchanges, seed=s, levels=levels), o.cache) for s in _seeds(o)]
+
+
+def parse() -> Options:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("worlds", nargs="*", type=Path)
+    parser.add_argument("--seeds", help="of simulated worlds, with commas")
+    parser.add_argument("--exchanges", type=int, help="of a simulated world")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / "build" / "bench", help="where worlds and runs are kept"
     )
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.3f} ({part:,} of {whole:,})" if whole else "none"
+    parser.add_argument("--pages", type=Path, default=PAGES, help="folder of the pages")
+    parser.add_argument("--every", type=float, default=1.0, help="days between two scans of a replay")
+    parser.add_argument("--budget", type=int, default=40, help="trials of the adversary")
+    parser.add_argument(
+        "--price", type=float, default=500.0, help="exchanges that an account costs an attacker"
+    )
+    chosen = parser.parse_args()
+    part = PARTS[chosen.part]
+    chosen.seeds = part.seeds if chosen.seeds is None else chosen.seeds
+    chosen.exchanges = chosen.exchanges or part.exchanges
+    chosen.cache = chosen.cache.resolve()
+    return chosen
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("worlds", nargs="*", type=Path)
-    parser.add_argument("--seeds", default="101,102,103,104")
-    parser.add_argument("--exchanges", type=int, default=200_000)
-    parser.add_argument("--out", type=Path)
-    chosen = parser.parse_args()
-    seeds = [int(s) for s in chosen.seeds.split(",") if s]
-    lines = []
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in seeds:
-            world = Path(folder) / f"w{seed}"
-            write_world(WorldSpec(exchanges=chosen.exchanges, seed=seed, levels=tuple(LEVELS)), world)
-            lines.append(
-                row(
-                    f"`excise simulate --level 0-8 --exchanges {chosen.exchanges} --seed {seed}`",
-                    score(world),
-                )
-            )
-        lines += [row(f"`{world.name}`", score(world)) for world in chosen.worlds]
-    command = "python bench/quality.py " + " ".join([f"--seeds {chosen.seeds}", f"--exchanges {chosen.exchanges}", *(w.name for w in chosen.worlds)])  # fmt: skip
-    page = HEAD.format(
-        command=command, version=excise.__version__,
-        levels=" | ".join(map(str, LEVELS)), dashes="|".join(["---"] * len(LEVELS)),
-    ) + "\n".join(lines) + "\n"  # fmt: skip
-    print(page)
-    if chosen.out:
-        chosen.out.write_text(page, "utf-8")
+    chosen = parse()
+    part = PARTS[chosen.part]
+    for i, (title, text) in enumerate(part.run(chosen, worlds(part, chosen)).items()):
+        said = f"Printed by `{command()}`.\n\n{text}" if i == 0 else text
+        print(f"## {title}\n\n{said}\n", flush=True)
+        write_section(chosen.pages / part.page, title, said)
 
 
 if __name__ == "__main__":
