@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
-from scene import DAY, START, base
-from test_scan_command import excise
 
 from excise import pipeline
 from excise.errors import ExciseError, InputError, OutputError, UnreadableFile, UsageError
@@ -21,6 +19,8 @@ from excise.model import schema
 from excise.report.canonical import lines
 from excise.settings import Settings
 from excise.state import open_state, parse_window
+from scene import DAY, START, base
+from test_scan_command import excise
 
 
 def said(run):
