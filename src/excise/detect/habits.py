@@ -54,11 +54,11 @@ def find_habits(exchanges: Exchanges, systems: Systems, accounts: int, settings:
         )
     if not len(exchanges):
         return Habits(*(np.zeros(0, kind) for kind in (np.uint64, np.int32, np.int32, np.float64)))
-    parts = list(_chunks(exchanges))
+    parts = list(account_chunks(exchanges))
     texts = np.concatenate([distinct_texts(exchanges, rows) for rows in parts])
-    repeated, prompts = [], _flat(systems)
+    repeated, prompts = [], flat(systems)
     for rows in parts:
-        repeated.append(_repeated(*_columns(exchanges, rows), texts[rows], prompts, settings.repeats))
+        repeated.append(_repeated(*columns_of(exchanges, rows), texts[rows], prompts, settings.repeats))
         forget(exchanges)
     keys = np.sort(np.concatenate(repeated))
     token = keys >> np.uint64(_ACCOUNT_BITS)
@@ -66,7 +66,7 @@ def find_habits(exchanges: Exchanges, systems: Systems, accounts: int, settings:
     index, spread = hash_index(tokens), np.zeros(len(tokens), np.int32)
     last = np.full(len(tokens), -1, np.int32)
     for rows in parts:
-        _count_users(*_columns(exchanges, rows), texts[rows], prompts, tokens, index, last, spread)
+        _count_users(*columns_of(exchanges, rows), texts[rows], prompts, tokens, index, last, spread)
         forget(exchanges)
     users = spread[np.searchsorted(tokens, token)]
     kept = (users >= 2) & (users <= settings.most_accounts)
@@ -77,13 +77,13 @@ def find_habits(exchanges: Exchanges, systems: Systems, accounts: int, settings:
     starts = np.searchsorted(owner[by_account], np.arange(accounts + 1))
     for rows in parts:
         _spread_weights(
-            keys, by_account, starts, *_columns(exchanges, rows), texts[rows], prompts, total, seen
+            keys, by_account, starts, *columns_of(exchanges, rows), texts[rows], prompts, total, seen
         )
         forget(exchanges)
     return Habits(keys >> np.uint64(_ACCOUNT_BITS), owner, users, total / np.maximum(seen, 1))
 
 
-def _chunks(exchanges: Exchanges) -> Iterator[slice]:
+def account_chunks(exchanges: Exchanges) -> Iterator[slice]:
     """Cut the rows into pieces of at least `_CHUNK_ROWS` that end where an account ends."""
     start = 0
     while start < len(exchanges):
@@ -94,7 +94,7 @@ def _chunks(exchanges: Exchanges) -> Iterator[slice]:
         start = end
 
 
-def _columns(exchanges: Exchanges, rows: slice) -> tuple[I32, I32, Lists]:
+def columns_of(exchanges: Exchanges, rows: slice) -> tuple[I32, I32, Lists]:
     """Return account, system and tokens of some rows; lists are given by their offsets there."""
     offsets = slice(rows.start, rows.stop + 1)
     shingles, marks = exchanges.shingles, exchanges.marks
@@ -102,7 +102,8 @@ def _columns(exchanges: Exchanges, rows: slice) -> tuple[I32, I32, Lists]:
     return exchanges.account[rows], exchanges.system[rows], lists
 
 
-def _flat(systems: Systems) -> Lists:
+def flat(systems: Systems) -> Lists:
+    """Return the tokens of the system prompts."""
     return systems.shingles.offsets, systems.shingles.values, systems.marks.offsets, systems.marks.values
 
 

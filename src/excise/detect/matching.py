@@ -8,8 +8,9 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from excise.detect.habits import find_key, hash_index, pack_key
+from excise.detect.habits import account_chunks, columns_of, find_key, flat, hash_index, pack_key
 from excise.detect.pivot import HOUR
+from excise.engine.memory import forget
 from excise.model.clusters import Clusters
 from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
 
@@ -27,10 +28,11 @@ def match(
     tokens = _cluster_tokens(traffic.habits, clusters, share_inside, share_of_cluster)
     e, s = traffic.exchanges, traffic.systems
     matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
-    user = (e.shingles.offsets, e.shingles.values, e.marks.offsets, e.marks.values)
-    prompt = (s.shingles.offsets, s.shingles.values, s.marks.offsets, s.marks.values)
-    label = clusters.label[e.account].astype(np.int64)
-    _count(tokens, hash_index(tokens), label, e.system.astype(np.int64), user, prompt, matched, wrapper)
+    index, prompt = hash_index(tokens), flat(s)
+    for rows in account_chunks(e):
+        account, system, user = columns_of(e, rows)
+        _count(tokens, index, clusters.label[account], system, user, prompt, matched[rows], wrapper[rows])
+        forget(e)
     filled = replace(clusters, matched=matched, wrapper=wrapper)
     return replace(filled, items=public_items(traffic, filled))
 
@@ -72,7 +74,7 @@ def _cluster_tokens(habits: Habits, clusters: Clusters, share_inside: float, sha
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    key: U64, table: I64, label: I64, system: I64, user: Any, prompt: Any, matched: I32, wrapper: U64
+    key: U64, table: I64, label: I32, system: I32, user: Any, prompt: Any, matched: I32, wrapper: U64
 ) -> None:
     for row in range(len(label)):
         if label[row] < 0:

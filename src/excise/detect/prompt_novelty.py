@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numba
@@ -11,6 +11,7 @@ import numpy as np
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
 from excise.detect.groups import count_rows, percent, share_evidence
 from excise.detect.habits import first_slot, pack_key
+from excise.engine.memory import forget
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import I64, U64, Bool, Traffic
@@ -33,32 +34,54 @@ def novel(traffic: Traffic, clusters: Clusters, rows: I64, fresh_runs: int) -> B
     In order of time; the very first of each cluster is new by nature. Linear in the sampled runs, after the sort.
     """
     e = traffic.exchanges
-    order = rows[np.lexsort((e.id[rows], e.at[rows]))]
-    label = clusters.label[e.account[order]].astype(np.uint64)
-    sizes = e.shingles.offsets[order + 1] - e.shingles.offsets[order]
-    fresh = _count_fresh(order, label, e.shingles.offsets, e.shingles.values, int(sizes.sum()))
-    out = np.zeros(len(e), np.bool_)
-    out[order[fresh >= fresh_runs]] = True
-    return out[rows]
+    group = clusters.label[e.account[rows]]
+    by_time = np.lexsort((e.id[rows], e.at[rows], group))
+    order, label = rows[by_time], group[by_time].astype(np.uint64)
+    enough = np.zeros(len(rows), np.bool_)
+    for start, end in _whole_groups(label):
+        fresh = _count_fresh(order[start:end], label[start:end], e.shingles.offsets, e.shingles.values)
+        enough[by_time[start:end]] = fresh >= fresh_runs
+        forget(e)
+    return enough
+
+
+_ROWS: Final = 1 << 18
+"""Rows, about, whose runs are in memory at a time, where tables lie in files."""
+
+
+def _whole_groups(label: U64) -> Iterator[tuple[int, int]]:
+    """Cut sorted labels into pieces of at least `_ROWS` that end where a group ends."""
+    start = 0
+    while start < len(label):
+        end = min(start + _ROWS, len(label))
+        end = int(np.searchsorted(label, label[end - 1], side="right"))
+        yield start, end
+        start = end
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_fresh(rows: I64, label: U64, offsets: I64, values: U64, most: int) -> I64:
-    """For each row, its tokens that were not seen before with its label."""
-    size = 4
-    while size < 2 * most:
-        size *= 2
-    seen, mask = np.zeros(size, np.uint64), np.uint64(size - 1)
+def _count_fresh(rows: I64, label: U64, offsets: I64, values: U64) -> I64:
+    """For each row, its tokens that were not seen before with its label; equal labels stand together."""
     fresh = np.zeros(len(rows), np.int64)
-    for i in range(len(rows)):
-        for j in range(offsets[rows[i]], offsets[rows[i] + 1]):
-            key = pack_key(values[j], label[i]) | np.uint64(1) << np.uint64(63)
-            slot = first_slot(key, mask)
-            while seen[slot] != 0 and seen[slot] != key:
-                slot = (slot + np.uint64(1)) & mask
-            if seen[slot] == 0:
-                seen[slot] = key
-                fresh[i] += 1
+    start = 0
+    while start < len(rows):
+        end, most, size = start, 0, 4
+        while end < len(rows) and label[end] == label[start]:
+            most += offsets[rows[end] + 1] - offsets[rows[end]]
+            end += 1
+        while size < 2 * most:
+            size *= 2
+        seen, mask = np.zeros(size, np.uint64), np.uint64(size - 1)
+        for i in range(start, end):
+            for j in range(offsets[rows[i]], offsets[rows[i] + 1]):
+                key = pack_key(values[j], label[i]) | np.uint64(1) << np.uint64(63)
+                slot = first_slot(key, mask)
+                while seen[slot] != 0 and seen[slot] != key:
+                    slot = (slot + np.uint64(1)) & mask
+                if seen[slot] == 0:
+                    seen[slot] = key
+                    fresh[i] += 1
+        start = end
     return fresh
 
 

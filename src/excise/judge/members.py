@@ -81,5 +81,8 @@ def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: Mem
         )
         total = (ratio * known).sum(axis=0) * settings.discount
         share = float(np.clip(probability.mean(), 0.05, 0.95))
+        before = probability
         probability = 1.0 / (1.0 + np.exp(-(total + prior + np.log(share / (1 - share)))))
+        if np.array_equal(probability, before):  # every further round would say the same
+            break
     return probability

@@ -8,6 +8,7 @@ predicting hashes, it does not hide a short string from someone who knows the ke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import numba
@@ -34,6 +35,7 @@ def jit(function: F) -> F:
     return compiled
 
 
+@cache
 def keys_of(seed: int, count: int) -> U64:
     """Derive `count` 64-bit keys from a seed (any integer, taken modulo 2^64) by splitmix64; odd ones multiply well."""
     state, keys = seed & _MASK, []
