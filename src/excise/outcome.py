@@ -129,9 +129,8 @@ def account_table(
     """Return `accounts.parquet`: every account that was seen."""
     n = len(traffic.accounts)
     score, harvest = np.zeros(n), np.zeros(n, np.int64)
-    campaign: list[str | None] = [None] * n
-    verdict: list[str | None] = [None] * n
-    reasons: list[list[str]] = [[] for _ in range(n)]
+    said: list[tuple[str | None, str | None, list[str]]] = [(None, None, [])]
+    of_account = np.zeros(n, np.int64)
     for finding in findings:
         members = finding.members
         score[members] = np.round(finding.judgement.confidence * finding.belonging, 6)
@@ -140,10 +139,17 @@ def account_table(
             continue
         np.add.at(harvest, traffic.exchanges.account[finding.harvest], 1)
         why = [f"{e.detector}: {e.statement}" for e in told.evidence if e.log_odds > 0]
-        for account in subject_of(finding).tolist():
-            campaign[account], verdict[account], reasons[account] = told.campaign_id, told.verdict, why
+        of_account[subject_of(finding)] = len(said)
+        said.append((told.campaign_id, told.verdict, why))
+    campaign, verdict, reasons = (
+        pa.array(column, schema.ACCOUNTS_OUT.field(name).type).take(pa.array(of_account))
+        for name, column in zip(("campaign_id", "verdict", "reasons"), zip(*said, strict=True), strict=True)
+    )
     columns = [traffic.accounts.name, traffic.accounts.volume(), score, campaign, verdict, harvest, reasons]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, schema.ACCOUNTS_OUT, strict=True)]
+    arrays = [
+        pa.array(c, f.type) if isinstance(c, np.ndarray) else c
+        for c, f in zip(columns, schema.ACCOUNTS_OUT, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, schema=schema.ACCOUNTS_OUT).sort_by("account_id")
 
 
