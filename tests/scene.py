@@ -1,7 +1,6 @@
 """Small hand-made traffic: forty groups of five ordinary accounts, and one group of twelve that a test plants something in."""
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +85,7 @@ def clusters_of(detector, traffic):
     edges = join_ties(ties, most=LinkSettings().tie_nats)
     edges = select(edges, ~traffic.accounts.one_owner(edges.a, edges.b))
     clusters = match(traffic, gather(label, edges), share_inside=0.3)
-    if detector.id != shared_wrapper.DETECTOR.id:
-        return clusters
-    return replace(
-        clusters, wrappers=shared_wrapper.wrappers_shared(ties[0], clusters, len(code), closest=0.25)
-    )
+    return shared_wrapper.fill(clusters, traffic.habits, ties, shared_wrapper.DETECTOR.settings({}))
 
 
 def evidence(detector, traffic):

@@ -28,7 +28,7 @@ from excise.ingest.source import MAX_BAD_ROWS, open_traffic
 from excise.ingest.traffic import Traffic as Opened
 from excise.judge.decide import Finding, Findings, decide
 from excise.judge.members import Signal
-from excise.link.linker import link
+from excise.link.linker import leave, link
 from excise.model.clusters import Clusters
 from excise.model.run import Run
 from excise.model.tables import Family, Traffic
@@ -143,18 +143,11 @@ def _with_duplicates(rejected: Rejected, duplicates: int, rows: int, most: float
 def cluster(detectors: Sequence[Detector], traffic: Traffic, settings: Settings) -> Clusters:
     """Tie accounts by every signal, join the ties, find the clusters, and the exchanges that hold a cluster's wrapper."""
     ties = find_ties(detectors, traffic, settings.detect)
-    clusters = link(ties, traffic.accounts, settings.link)
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
+    clusters = link(ties, traffic.accounts, settings.link)
+    clusters = leave(clusters, shared_wrapper.strangers(clusters, traffic.habits, p))
     clusters = match(traffic, clusters, share_inside=p["share_inside"])
-    wrapper_ties = next((t for t in ties if t.detector == shared_wrapper.DETECTOR.id), None)
-    if wrapper_ties is None:
-        return clusters
-    return replace(
-        clusters,
-        wrappers=shared_wrapper.wrappers_shared(
-            wrapper_ties, clusters, len(traffic.accounts), closest=p["closest"]
-        ),
-    )
+    return shared_wrapper.fill(clusters, traffic.habits, ties, p)
 
 
 def weigh(
@@ -162,12 +155,14 @@ def weigh(
 ) -> list[Finding]:
     """Measure every signal on every cluster and judge clusters, members and exchanges."""
     marks = find_marks(detectors, traffic, clusters, settings.detect)
-    layers = {d.id: d.layer for d in detectors}
+    by_id = {d.id: d for d in detectors}
     signals = {}
     for name, mark in marks.items():
         hits, trials = count_members(clusters, mark.shows & mark.known), count_members(clusters, mark.known)
         baseline = excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline
-        signals[name] = Signal(mark.shows, mark.known, baseline, layers[name])
+        signals[name] = Signal(
+            mark.shows, mark.known, baseline, by_id[name].layer, tied=by_id[name].ties is not None
+        )
     found = Findings(
         evidence=measure(detectors, traffic, clusters, marks, settings.detect),
         signals=signals,

@@ -310,6 +310,38 @@ def one_client(rare):
     return rows, ()
 
 
+def worked_off(once):
+    """Planted: ever new payloads in a frame. Its twin: the same few payloads again, with a number that changes."""
+    rows, rng = base(), np.random.default_rng(23)
+    for account in scene.everyone():
+        mine = [text(rng, 40) for _ in range(3)]
+        for j in range(9):
+            new = account.startswith("p") and once
+            payload = text(rng, 40) if new else f"{mine[j % 3]} {j}"
+            frame = FRAME if account.startswith("p") else FRAME_OF[account[:3]]
+            rows.append(
+                {
+                    **rows[0],
+                    "exchange_id": f"n{len(rows)}",
+                    "account_id": account,
+                    "started_at": scene.START + DAY + j * HOUR,
+                    "user_text": f"{frame} {payload}",
+                }
+            )
+    return rows, ()
+
+
+def agent_client(false_header):
+    """Everybody names an agent's client and sends tools and follow-ups; the planted group does so or only says so."""
+    rows = base()
+    for i, r in enumerate(rows):
+        quiet = r["account_id"].startswith("p") and false_header
+        r["user_agent"] = f"agent/{number_of(r['account_id']) % 2}"
+        if not quiet:
+            r["tools_json"], r["n_messages"] = '[{"name": "read"}]', 1 + i % 3
+    return rows, ()
+
+
 def opened(together):
     def created(name, planted):
         number = int(name[1:3]) * 7 + int(name[-1]) * 3
@@ -337,10 +369,13 @@ SCENES = {
     "elicitation": (lambda: asked(True), lambda: asked(False)),
     "no-consumer": (lambda: unread(True), lambda: unread(False)),
     "client": (lambda: one_client(True), lambda: one_client(False)),
+    "prompt-novelty": (lambda: worked_off(True), lambda: worked_off(False)),
+    "header-contradiction": (lambda: agent_client(True), lambda: agent_client(False)),
 }
 LOW = {
     "shared-wrapper": 0.7,
     "no-consumer": 0.3,
+    "prompt-novelty": 0.3,
     "synchrony": 0.5,
     "client": 1.0,
     "signup": 1.0,
@@ -366,6 +401,14 @@ def test_a_detector_speaks_in_its_scene(name):
 def test_a_detector_is_silent_on_the_innocent_twin(name):
     found, _ = evidence(BY_ID[name], traffic_of(*SCENES[name][1]()))
     assert found is None or found.log_odds < 1.0
+
+
+def test_a_new_version_of_a_client_contradicts_nothing():
+    rows, _ = agent_client(False)
+    for r in of(rows, names_of_planted()):
+        r["user_agent"], r["tools_json"], r["n_messages"] = "agent/next", None, 1
+    found, _ = evidence(BY_ID["header-contradiction"], traffic_of(rows))
+    assert found is None
 
 
 def test_a_session_that_changes_accounts_takes_its_blocks_along():

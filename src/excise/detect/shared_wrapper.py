@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numba
@@ -11,7 +12,7 @@ import numpy as np
 from excise.detect.detector import Detector, Parameter, Settings
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
-from excise.model.tables import F64, I32, U64, Habits, Traffic
+from excise.model.tables import F64, I32, U64, Bool, Habits, Traffic
 from excise.stats.tails import log_odds_of
 
 
@@ -19,7 +20,7 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it)."""
     a, b, weight = _wrapper_pairs(traffic.habits, len(traffic.accounts))
     kept = weight >= p["least_nats"]
-    return Ties(DETECTOR.id, DETECTOR.layer, a[kept], b[kept], weight[kept], alone=True)
+    return Ties(DETECTOR.id, DETECTOR.layer, a[kept], b[kept], weight[kept], alone=True, public=True)
 
 
 def _wrapper_pairs(habits: Habits, population: int) -> tuple[I32, I32, F64]:
@@ -98,14 +99,64 @@ def wrappers_shared(ties: Ties, clusters: Clusters, population: int, *, closest:
     return np.where(label >= 0, total / nearest / np.log(population / np.maximum(size, 2)), 0.0)
 
 
-def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
-    """Compare how many wrappers a typical member shares with this deployment's other groups of three and more.
+def private_wrappers(habits: Habits, clusters: Clusters, p: Settings) -> F64:
+    """Return, for each account, how many wrappers it repeats that its cluster has to itself (0 and above).
 
-    Groups whose texts are a public set of items are left out of the comparison: each item is a wrapper of its own there.
+    A token counts where at least `least_members` members repeat it and they are `share_inside` of all who ever use it: what
+    a published text gives its users is used by strangers as well, variants of a campaign's own are not.
     """
-    wrappers = np.array([float(np.median(clusters.wrappers[clusters.of(k)])) for k in range(len(clusters))])
+    label = clusters.label[habits.account].astype(np.int64)
+    member = np.flatnonzero(label >= 0)
+    order = member[np.lexsort((label[member], habits.token[member]))]
+    token, group = habits.token[order], label[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (token[1:] != token[:-1]) | (group[1:] != group[:-1])
+    repeaters = np.diff(np.append(np.flatnonzero(new), len(order)))[np.cumsum(new) - 1]
+    own = order[(repeaters >= p["least_members"]) & (repeaters >= p["share_inside"] * habits.spread[order])]
+    return np.bincount(habits.account[own], weights=habits.weight[own], minlength=len(clusters.label))
+
+
+def strangers(clusters: Clusters, habits: Habits, p: Settings) -> Bool:
+    """Return the accounts that only use a published text of their cluster: hardly any of the wrappers that it has to itself.
+
+    Told where the upper quartile of the members has `insider_wrappers` and more; who is held by other ties than texts stays.
+    """
+    private = private_wrappers(habits, clusters, p)
+    edges = clusters.edges
+    held = np.zeros(len(private), np.bool_)
+    for ends in (edges.a, edges.b):
+        held[ends[(edges.kinds != 0) & ~edges.only(DETECTOR.id)]] = True
+    out = np.zeros(len(private), np.bool_)
+    for k in range(len(clusters)):
+        members = clusters.of(k)
+        upper = float(np.quantile(private[members], 0.75))
+        if upper >= p["insider_wrappers"]:
+            out[members] = (private[members] < p["insider"] * upper) & ~held[members]
+    return out
+
+
+def fill(clusters: Clusters, habits: Habits, ties: Sequence[Ties], p: Settings) -> Clusters:
+    """Return the clusters with `wrappers` and `private`."""
+    mine = next((t for t in ties if t.detector == DETECTOR.id), None)
+    if mine is None:
+        return clusters
+    return replace(
+        clusters,
+        wrappers=wrappers_shared(mine, clusters, len(clusters.label), closest=p["closest"]),
+        private=private_wrappers(habits, clusters, p),
+    )
+
+
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
+    """Compare how many private wrappers a typical member has with this deployment's other groups of three and more.
+
+    The mean of how many it shares with its closest fellows and how many its group has to itself: a published text gives the
+    first, a product's prompt one of the second. Groups whose texts are a public set of items are left out of the comparison: each item is a wrapper of its own there.
+    """
+    each = (clusters.wrappers + clusters.private) / 2.0
+    wrappers = np.array([float(np.median(each[clusters.of(k)])) for k in range(len(clusters))])
     compared = (wrappers > 0) & (clusters.sizes() >= p["peer_size"]) & (clusters.items < p["public_items"])
-    null = np.sort(wrappers[compared])
+    null = np.sort(wrappers[compared & clusters.plain])
     if not len(null):
         return [None] * len(clusters)
     above = len(null) - np.searchsorted(null, wrappers, side="left")
@@ -121,7 +172,7 @@ def _compare(wrappers: float, above: int, of: int, usual: float, p: Settings) ->
 
 def _evidence(wrappers: float, baseline: float, log_odds: float) -> Evidence:
     statement = (
-        f"Two members typically share {wrappers:.1f} private wrappers around different payloads; "
+        f"A typical member puts different payloads into {wrappers:.1f} wrappers that others of the group use and strangers do not; "
         f"in this traffic's groups of that kind the median is {baseline:.1f}."
     )
     return Evidence(DETECTOR.id, DETECTOR.layer, statement, wrappers, baseline, log_odds)
@@ -150,6 +201,15 @@ DETECTOR: Final = Detector(
             "share of users",
             "a token that mostly strangers use is no campaign's; swept in bench/sweep.py",
         ),
+        "insider": Parameter(
+            0.3,
+            "share of the upper quartile",
+            "fewer private wrappers of the group: a user of its published parts",
+        ),
+        "insider_wrappers": Parameter(
+            1.0, "wrappers", "a group with fewer to itself cannot tell its insiders"
+        ),
+        "least_members": Parameter(3, "accounts", "what two members repeat may be chance"),
         "least_nats": Parameter(3.0, "nats", "below, pairs only fill memory; swept in bench/sweep.py"),
     },
     ties=tie,

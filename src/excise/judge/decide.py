@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
@@ -67,13 +66,14 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
         shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
         members = clusters.of(k)
         relay = judgement.verdict == "relay"
-        speaking = [e for e in judgement.evidence if (e.detector in found.relays) == relay]
-        belonging, own = _membership(members, speaking, clusters, found.signals, settings.member)
-        if relay:
-            own = _shows(
-                members, [found.signals[e.detector] for e in speaking if e.detector in found.signals]
-            )
-        accused = (belonging >= settings.member.least) & own & (traffic.accounts.declared[members] == 0)
+        speaking = [
+            e
+            for e in found.evidence[k]
+            if (e.detector in found.relays) == relay and e.log_odds >= settings.fuse.layer_least
+        ]
+        declared = traffic.accounts.declared[members] > 0
+        belonging, own = _membership(members, declared, speaking, clusters, found.signals, settings.member)
+        accused = (belonging >= settings.member.least) & own & ~declared
         accused &= wrapped[members] | (judgement.verdict == "relay")
         if accused.sum() < settings.member.least_share * len(
             members
@@ -99,6 +99,7 @@ def _labels(traffic: Traffic, clusters: Clusters, rows: I64) -> I32:
 
 def _membership(
     members: I32,
+    declared: Bool,
     evidence: Sequence[Evidence],
     clusters: Clusters,
     signals: Mapping[str, Signal],
@@ -106,24 +107,25 @@ def _membership(
 ) -> tuple[F64, Bool]:
     """Probability of belonging, and whether the account shows something of its own beyond one shared template.
 
-    Its own is a signal that its closest fellows show as well, or, where the cluster's texts are no public matter, several
-    private wrappers in common with accounts that show a signal.
+    Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
+    beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
+    cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
+    member has: what the operator's licensed users have is no secret of a campaign.
     """
-    mine = [signals[e.detector] for e in evidence if e.log_odds > 0 and e.detector in signals]
-    shared = clusters.wrappers[members]
-    belonging = belong(members, mine, settings.wrapper_nats * (shared - 1.0), settings)
+    mine = [signals[e.detector] for e in evidence if e.detector in signals]
+    belonging = belong(members, mine, settings.wrapper_nats * (clusters.wrappers[members] - 1.0), settings)
     shows = _shows(members, mine)
     company, rate = keeps_company(members, shows, clusters), float(shows.mean())
-    private = any(
-        e.layer == "content" and e.detector in _PRIVATE and e.log_odds >= settings.private_nats
-        for e in evidence
+    private = clusters.private[members]
+    depth = (clusters.wrappers[members] + private) / 2.0
+    deep = float(np.quantile(depth, 0.75))
+    some = depth >= settings.some_depth * deep
+    some |= _shows(members, [s for s in mine if s.tied]) | (_layers_shown(members, evidence, signals) >= 2)
+    much = (depth >= settings.depth * deep) & (private >= settings.least_private)
+    much &= depth > float(depth[declared].max(initial=0.0))
+    return belonging, (shows & some & (company >= settings.some_company * rate)) | (
+        much & (company >= settings.company * rate)
     )
-    several = (shared >= settings.several_wrappers) & (company >= settings.company * rate)
-    return belonging, (shows & (company >= settings.some_company * rate)) | (several & private)
-
-
-_PRIVATE: Final = frozenset({"shared-wrapper", "multiplicity", "echo"})
-"""Content signals that a public template does not give."""
 
 
 def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
@@ -135,7 +137,7 @@ def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
 
 def _layers_shown(members: I32, evidence: Sequence[Evidence], signals: Mapping[str, Signal]) -> I64:
     """In how many layers each member shows a signal of its own."""
-    mine = [signals[e.detector] for e in evidence if e.log_odds > 0 and e.detector in signals]
+    mine = [signals[e.detector] for e in evidence if e.detector in signals]
     layers = sorted({s.layer for s in mine})
     return sum(
         (_shows(members, [s for s in mine if s.layer == layer]).astype(np.int64) for layer in layers),

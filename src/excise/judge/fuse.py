@@ -19,7 +19,7 @@ class FuseSettings:
         60 held a campaign in the worlds that this was chosen on). largest: accounts of the largest campaign that is expected
         (the scale on which the prior of a cluster's size rests; references.md, techniques: 273 to 25,000). second: what a further piece of one layer counts, 0 to 1 (pieces of a layer are
         dependent; 0.3 is a design effect of about 3). layer_most: most that one layer counts, in nats.
-    layer_least: what a layer must show to count as one of the two that are needed (nats; a Bayes factor of 4.5).
+    layer_least: what a layer must show to count as one of the two that are needed (nats; p below 0.045).
     relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
         customers of its own to speak of. explained: what a likely innocent explanation takes off, in nats (a factor of 50);
         evidence of one layer alone is worth even odds at most.
@@ -29,7 +29,7 @@ class FuseSettings:
     largest: float = 1000.0
     second: float = 0.3
     layer_most: float = 5.0
-    layer_least: float = 1.5
+    layer_least: float = 1.0
     relay_prior: float = -1.0
     accuse: float = 0.9
     uniform: float = 0.5

@@ -17,12 +17,16 @@ from excise.model.tables import F64, I32, Bool
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Which accounts show a signal and of which that is known; `stranger`: how often other groups' members show it (0 to 1)."""
+    """Which accounts show a signal and of which that is known; `stranger`: how often other groups' members show it (0 to 1).
+
+    `tied`: it is a coincidence with certain other accounts, not something that one account does alone.
+    """
 
     shows: Bool
     known: Bool
     stranger: float
     layer: Layer = "account"
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,13 @@ class MemberSettings:
 
     rounds: of the fit. discount: of log-likelihood ratios, for signals that go together (0 to 1). start: share of members
     to start from. least: probability from which an account belongs. wrapper_nats: worth of each further private wrapper
-    that an account shares with the typical member. several_wrappers: how many make a member without another signal; one is
-    any user of a template. company: such a member must be tied to members that show a signal, at least at this part of the rate at
-    which the cluster's members show one; some_company: the same for a member that shows one itself. private_nats: log-odds of the
-    cluster's content from which its wrappers are taken to be no public matter. least_share: part of a cluster's members that
-    a claim must be about; below, it is about members with signals of two layers only.
+    that an account shares with the typical member. company: a member without a signal must be tied to members that show
+    one, at least at this part of the rate at which the cluster's members show one; some_company: the same for a member that shows one
+    itself. depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
+    cluster's upper quartile; some_depth: the same for a member that shows a signal. least_private: of a member without a signal,
+    wrappers that the cluster has to itself.
+    least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
+    layers only.
     """
 
     rounds: int = 30
@@ -43,10 +49,11 @@ class MemberSettings:
     start: float = 0.8
     least: float = 0.9
     wrapper_nats: float = 1.5
-    several_wrappers: float = 2.5
-    company: float = 1.0
+    company: float = 0.8
     some_company: float = 0.5
-    private_nats: float = 0.5
+    depth: float = 0.5
+    some_depth: float = 0.25
+    least_private: float = 0.5
     least_share: float = 0.25
 
 

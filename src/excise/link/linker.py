@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from excise.link.communities import by_first_member, find_communities
+from excise.link.cores import peel
 from excise.model.clusters import Clusters, Edges, Ties
 from excise.model.tables import F64, I32, I64, Accounts, Bool
 
@@ -22,6 +23,7 @@ class LinkSettings:
     """`edge_nats`: least rarity of a kept pair (nats). `exponent`, `resolution`: of the communities (swept in bench/sweep.py).
 
     `split_modularity`: structure above which a community is cut. `tie_nats`: most that one detector's tie of a pair counts.
+    `core_density`: mean weight of a pair of a core, as a share of what one strong tie weighs.
     `bound_share`: share of the smaller cluster that must be bound to a larger one to be merged with it.
     """
 
@@ -29,6 +31,7 @@ class LinkSettings:
     exponent: float = 3.0
     resolution: float = 1.0
     split_modularity: float = 0.3
+    core_density: float = 0.2
     tie_nats: float = 12.0
     bound_share: float = 0.5
 
@@ -40,6 +43,9 @@ def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Cl
     a, b = edges.a.astype(np.int64), edges.b.astype(np.int64)
     label = find_communities(len(accounts), a, b, weight, resolution=settings.resolution)
     label = split_loose(label, a, b, weight, least_modularity=settings.split_modularity)
+    public = sum((1 << i for i, t in enumerate(ties) if t.public), 0)
+    density = settings.core_density * settings.tie_nats**settings.exponent
+    label = peel(label, a, b, weight, firm=(edges.kinds & ~public) != 0, least_density=density)
     return gather(merge_bound(label, ties, accounts, least_share=settings.bound_share), edges)
 
 
@@ -161,6 +167,14 @@ def select(edges: Edges, kept: Bool | I64) -> Edges:
     return Edges(edges.a[kept], edges.b[kept], edges.weight[kept], edges.kinds[kept], edges.detectors)
 
 
+def leave(clusters: Clusters, which: Bool) -> Clusters:
+    """Return the clusters without some accounts, which are in none then; what concerns wrappers is not filled any more."""
+    label = clusters.label.astype(np.int64)
+    alone = which | (label < 0)
+    label[alone] = len(clusters) + np.arange(int(alone.sum()))
+    return gather(label, clusters.edges)
+
+
 def gather(label: I64, edges: Edges) -> Clusters:
     """Number the communities of two and more accounts by their first member, and keep the edges inside them."""
     label = by_first_member(label)
@@ -184,5 +198,7 @@ def gather(label: I64, edges: Edges) -> Clusters:
         np.zeros(0, np.int32),
         np.zeros(0, np.uint64),
         np.zeros(len(mine)),
+        np.zeros(len(mine)),
         np.zeros(count),
+        np.ones(count, np.bool_),
     )

@@ -17,7 +17,8 @@ class Ties:
 
     `weight` is in nats: about the log of how many times rarer the coincidence is among strangers of this deployment.
     `alone`: whether such a tie may join two accounts without another kind of tie beside it. `binds`: whether ties of most
-    members join two clusters into one: they say that one queue or one hand moves both.
+    members join two clusters into one: they say that one queue or one hand moves both. `public`: whether strangers who use the
+    same published text have such ties too.
     """
 
     detector: str
@@ -27,6 +28,7 @@ class Ties:
     weight: F64
     alone: bool
     binds: bool = False
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ class Edges:
             return np.zeros(len(self.a), np.bool_)
         return (self.kinds >> self.detectors.index(detector)) & 1 == 1
 
+    def only(self, detector: str) -> Bool:
+        """Return which edges no other detector supports."""
+        if detector not in self.detectors:
+            return np.zeros(len(self.a), np.bool_)
+        return self.kinds == 1 << self.detectors.index(detector)
+
 
 WRAPPED: Final = 2
 """Tokens of its cluster that an exchange must hold to count as wrapped: one may be chance (swept in bench/sweep.py)."""
@@ -57,7 +65,9 @@ class Clusters:
     `edges` are those inside clusters; those of cluster k stand at `edge_starts[k]:edge_starts[k + 1]`. `matched`: for each exchange, the tokens of its account's cluster that it holds;
     `wrapper`: a hash of which ones, equal for exchanges with the very same wrapper.
     `wrappers`: for each account, how many rare private wrappers it shares with the members closest to it (0 and above).
+    `private`: for each account, how many wrappers it repeats that several members do and few strangers use (0 and above).
     `items`: for each cluster, the share of wrapped exchanges whose text another member sends too, more than a day apart.
+    `plain`: for each cluster, whether nothing but its content speaks against it: what content is compared with.
     """
 
     label: I32
@@ -68,7 +78,9 @@ class Clusters:
     matched: I32
     wrapper: U64
     wrappers: F64
+    private: F64
     items: F64
+    plain: Bool
 
     def __len__(self) -> int:
         """Return the number of clusters."""

@@ -49,7 +49,7 @@ class Exchanges:
 
     `client` hashes what the client says of itself, `sampling` its sampling parameters; `net` is the /24 (IPv4) or /48
     (IPv6) of the address. `families` is a bit mask over
-    `Traffic.families`. `relay`: 1 where the exchange carries a known relay's signature. Counts are capped at 2^31 - 1.
+    `Traffic.families`. `relay`: 1 where the exchange carries a known relay's signature; `tools`: 1 where it offers tools. Counts are capped at 2^31 - 1.
     """
 
     row: I64
@@ -70,6 +70,7 @@ class Exchanges:
     messages: I32
     refused: U8
     relay: U8
+    tools: U8
     shingles: Ragged
     marks: Ragged
     wide_in: Ragged

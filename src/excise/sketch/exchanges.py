@@ -26,7 +26,7 @@ from excise.sketch.signatures import relay_signatures
 COLUMNS: Final = (
     "exchange_id", "started_at", "account_id", "end_user_id", "session_id", "client_ip", "user_agent", "sdk_name",
     "sdk_version", "os", "runtime", "ja4", "header_order", "device_id", "model", "temperature", "top_p", "max_tokens", "n",
-    "reasoning_effort", "system_text", "user_text", "n_messages", "output_text", "stop_reason", "refusal_category",
+    "reasoning_effort", "system_text", "user_text", "tools_json", "n_messages", "output_text", "stop_reason", "refusal_category",
     "replayed_blocks", "emitted_blocks",
 )  # fmt: skip
 CLIENT: Final = ("user_agent", "sdk_name", "sdk_version", "os", "runtime", "ja4", "header_order")
@@ -75,6 +75,7 @@ def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueT
         "messages": _integers(c["n_messages"], np.int32),
         "refused": _refused(c),
         "relay": relay_signatures(c["device_id"]),
+        "tools": _offers_tools(c["tools_json"]),
     }
     lists = {
         "shingles": Ragged(user.shingle_offsets, user.shingles),
@@ -131,6 +132,15 @@ def _refused(c: Columns) -> U8:
     stop = pc.is_in(c["stop_reason"], value_set=pa.array(["refusal", "filter"]))
     refused = pc.or_(stop, pc.is_valid(c["refusal_category"]))
     return refused.to_numpy(zero_copy_only=False).astype(np.uint8)
+
+
+def _offers_tools(array: pa.Array) -> U8:
+    """1 where a list of tools came along that is not empty: `[]` has two characters, one tool many more."""
+    return (
+        pc.fill_null(pc.greater(pc.binary_length(array), 2), False)
+        .to_numpy(zero_copy_only=False)
+        .astype(np.uint8)
+    )
 
 
 def _blocks(array: pa.Array, seed: int) -> Ragged:

@@ -50,6 +50,24 @@ def excess_shares(
     return Shares(max(floor, rate), tuple(baselines.tolist()), tuple(log_odds.tolist()))
 
 
+def excess_over(
+    hits: Sequence[float], trials: Sequence[float], expected: Sequence[float]
+) -> tuple[float, ...]:
+    """Return log-odds a group (0 and above) for hits above what is expected of its very members (a rate for each group, 0 to 1).
+
+    For rates that differ between members for reasons that are no evidence. A binomial law of the mean rate is at least as wide
+    as that of the different ones (Hoeffding 1956); overdispersion as in `excess_shares`.
+    """
+    h, n, p = (np.asarray(x, float) for x in (hits, trials, expected))
+    ratio = np.divide(h, n * p, out=np.zeros(len(h)), where=n * p > 0)
+    kept = (n > 0) & (ratio <= np.quantile(ratio[n > 0], 0.9)) if (n > 0).any() else n > 0
+    variance = float((n * p * (1 - p))[kept].sum())
+    spread = float(((h - n * p)[kept] ** 2).sum())
+    dispersion = max(1.0, spread / variance) if variance > 1.0 else 1.0
+    rows = zip(h.tolist(), n.tolist(), p.tolist(), strict=True)
+    return tuple(_log_odds(x, y, q, dispersion) for x, y, q in rows)
+
+
 def _peers(trials: Numbers, size_class: int) -> npt.NDArray[np.bool_]:
     """Groups of half the size and more; smaller ones too where there are too few of them."""
     least = 2.0 ** (size_class - 1)

@@ -1,0 +1,82 @@
+"""A client that never does what nearly every other account does with it: the header names a program that does not speak."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
+from excise.model.clusters import Clusters
+from excise.model.tables import I64, U64, Bool, Exchanges, Traffic
+
+
+def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
+    """Mark accounts without a habit that nearly all others with their client have; known where a client has such a habit."""
+    e, n = traffic.exchanges, len(traffic.accounts)
+    user, client, uses = client_users(e)
+    enough = uses >= p["least_requests"]
+    shows, known = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    for habit in habits_of(e):
+        has = _ever(e, habit, user, client)
+        usual = enough & _nearly_all(client, has, enough, p)
+        known[user[usual]] = True
+        shows[user[usual & ~has]] = True
+    return Marks(shows, known)
+
+
+def habits_of(e: Exchanges) -> tuple[Bool, ...]:
+    """What a program makes of a request, in three yes-or-no columns; those that the input does not tell are never true."""
+    return e.system >= 0, e.tools == 1, e.messages > 1
+
+
+def client_users(e: Exchanges) -> tuple[I64, U64, I64]:
+    """Return the distinct (account, client) of the exchanges that name a client, by account, with how many they are."""
+    rows = np.flatnonzero(e.client)
+    order = rows[np.lexsort((e.client[rows], e.account[rows]))]
+    account, client = e.account[order].astype(np.int64), e.client[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (account[1:] != account[:-1]) | (client[1:] != client[:-1])
+    start = np.flatnonzero(new)
+    return account[start], client[start], np.diff(np.append(start, len(order)))
+
+
+def _ever(e: Exchanges, habit: Bool, user: I64, client: U64) -> Bool:
+    """Whether each (account, client) has an exchange with the habit."""
+    rows = np.flatnonzero(habit & (e.client != 0))
+    key = np.dtype([("account", np.int64), ("client", np.uint64)])
+    pairs, seen = np.empty(len(user), key), np.empty(len(rows), key)
+    pairs["account"], pairs["client"] = user, client
+    seen["account"], seen["client"] = e.account[rows], e.client[rows]
+    return np.isin(pairs, seen)
+
+
+def _nearly_all(client: U64, has: Bool, enough: Bool, p: Settings) -> Bool:
+    """Whether of the *other* accounts with each row's client nearly all have the habit, and they are not few."""
+    _, group = np.unique(client, return_inverse=True)
+    users = np.bincount(group, weights=enough)[group] - enough
+    having = np.bincount(group, weights=enough & has)[group] - (enough & has)
+    return (users >= p["least_others"]) & (having >= p["nearly_all"] * users)
+
+
+DETECTOR: Final = Detector(
+    id="header-contradiction",
+    layer="account",
+    question="Does the header name a program whose other users' requests always look different?",
+    innocent="A new version of the program, or a rare way to use it; hence only what nearly all others do counts, over several requests.",
+    source="references.md, relays (stored or hard-coded headers before the traffic of other programs)",
+    needs=frozenset({"client"}),
+    parameters={
+        **SHARE_PARAMETERS,
+        "least_requests": Parameter(5, "requests with one client", "fewer may not have come to it yet"),
+        "least_others": Parameter(20, "accounts", "what a handful do is no property of a program"),
+        "nearly_all": Parameter(
+            0.95, "share of the other accounts", "from there on its absence is the exception"
+        ),
+    },
+    statement=(
+        "{share} of the members name a client in their headers and never send what nearly all its other users send "
+        "(a system prompt, tools or follow-ups); in other groups {baseline} do."
+    ),
+    marks=mark,
+)

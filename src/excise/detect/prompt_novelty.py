@@ -1,0 +1,88 @@
+"""Every wrapped request brings material that no member has sent before: a queue is being worked off, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numba
+import numpy as np
+
+from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
+from excise.detect.groups import count_rows, percent, share_evidence
+from excise.detect.habits import first_slot, pack_key
+from excise.model.clusters import Clusters
+from excise.model.findings import Evidence
+from excise.model.tables import I64, U64, Bool, Traffic
+
+
+def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
+    """Compare the share of wrapped exchanges with new material with other groups' (one trial a member)."""
+    rows = clusters.wrapped_rows(traffic.exchanges)
+    total = count_rows(traffic, clusters, rows)
+    new = count_rows(traffic, clusters, rows[novel(traffic, clusters, rows, int(p["fresh_runs"]))])
+    trials = np.minimum(total, clusters.sizes().astype(np.float64))
+    return share_evidence(
+        DETECTOR, np.where(total > 0, new / np.maximum(total, 1) * trials, 0.0), trials, _say, p
+    )
+
+
+def novel(traffic: Traffic, clusters: Clusters, rows: I64, fresh_runs: int) -> Bool:
+    """Return which of these exchanges bring at least so many sampled word runs that no wrapped exchange of their cluster had before.
+
+    In order of time; the very first of each cluster is new by nature. Linear in the sampled runs, after the sort.
+    """
+    e = traffic.exchanges
+    order = rows[np.lexsort((e.id[rows], e.at[rows]))]
+    label = clusters.label[e.account[order]].astype(np.uint64)
+    sizes = e.shingles.offsets[order + 1] - e.shingles.offsets[order]
+    fresh = _count_fresh(order, label, e.shingles.offsets, e.shingles.values, int(sizes.sum()))
+    out = np.zeros(len(e), np.bool_)
+    out[order[fresh >= fresh_runs]] = True
+    return out[rows]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_fresh(rows: I64, label: U64, offsets: I64, values: U64, most: int) -> I64:
+    """For each row, its tokens that were not seen before with its label."""
+    size = 4
+    while size < 2 * most:
+        size *= 2
+    seen, mask = np.zeros(size, np.uint64), np.uint64(size - 1)
+    fresh = np.zeros(len(rows), np.int64)
+    for i in range(len(rows)):
+        for j in range(offsets[rows[i]], offsets[rows[i] + 1]):
+            key = pack_key(values[j], label[i]) | np.uint64(1) << np.uint64(63)
+            slot = first_slot(key, mask)
+            while seen[slot] != 0 and seen[slot] != key:
+                slot = (slot + np.uint64(1)) & mask
+            if seen[slot] == 0:
+                seen[slot] = key
+                fresh[i] += 1
+    return fresh
+
+
+def _say(share: float, baseline: float) -> str:
+    return (
+        f"{percent(share)} of the wrapped requests bring material that no member had sent before; "
+        f"in other groups {percent(baseline)} do."
+    )
+
+
+DETECTOR: Final = Detector(
+    id="prompt-novelty",
+    layer="content",
+    question="Does every wrapped request bring new material, as when a list of tasks is worked off once?",
+    innocent="Evaluations, labellers and makers of their own data work lists off too; hence weak evidence, never alone.",
+    source="references.md, what cannot be hidden (a student learns from different examples); PRADA (Juuti et al. 2019), idea",
+    needs=frozenset({"content"}),
+    parameters={
+        **SHARE_PARAMETERS,
+        "fresh_runs": Parameter(
+            3, "sampled runs of 4 words", "about twelve new words: more than a date or a name"
+        ),
+        "floor": Parameter(0.5, "share of exchanges", "ordinary work brings new material as often as not"),
+        "most_log_odds": Parameter(0.7, "nats", "every batch job is like this: at most a factor of two"),
+    },
+    measure=measure,
+)
