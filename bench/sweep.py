@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from excise import pipeline
+from excise.engine.budget import Budget, memory_there
 from excise.engine.progress import Clock, Silence
 from excise.ingest.source import open_traffic
 from excise.model.findings import ACCUSING
@@ -59,7 +60,9 @@ def outcome(world: Path, settings: Settings) -> tuple[int, int, int]:
     truth = {r["account_id"]: r for r in pq.read_table(labels / "account_labels.parquet").to_pylist()}
     with tempfile.TemporaryDirectory() as staging:
         opened = open_traffic(str(world), staging=Path(staging))
-        traffic, _ = pipeline.sketch(opened, settings, 2, 0.01, Clock(Silence()))
+        budget = Budget(memory_there() // 2, Path(staging))
+        gathered = pipeline.read(opened, settings, 2, Clock(Silence()), budget)
+        traffic, _ = pipeline.sort(gathered, opened, settings, 2)
     detectors = pipeline.usable(pipeline.DETECTORS, traffic)
     findings = pipeline.weigh(detectors, traffic, pipeline.cluster(detectors, traffic, settings), settings)
     accused = {

@@ -11,6 +11,7 @@ from excise import pipeline
 from excise.detect import shared_wrapper
 from excise.detect.matching import match
 from excise.detect.run import find_marks, measure
+from excise.engine.budget import Budget
 from excise.engine.progress import Clock, Silence
 from excise.ingest.source import open_traffic
 from excise.link.linker import LinkSettings, gather, join_ties, select
@@ -72,7 +73,8 @@ def traffic_of(rows, accounts=(), events=()):
         staging = path / "staging"
         staging.mkdir()
         opened = open_traffic(folder, staging=staging)
-        return pipeline.sketch(opened, Settings(), 1, 0.01, Clock(Silence()))[0]
+        gathered = pipeline.read(opened, Settings(), 1, Clock(Silence()), Budget(1 << 30, path))
+        return pipeline.sort(gathered, opened, Settings(), 1)[0]
 
 
 def clusters_of(detector, traffic):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from excise.detect import DETECTORS
 from excise.detect.detector import Detector
-from excise.engine.progress import Clock
+from excise.engine.progress import Clock, peak_bytes
 from excise.ingest.ledger import Rejected
-from excise.ingest.traffic import Traffic as Opened
+from excise.ingest.traffic import Input
 from excise.judge.campaigns import describe, iso_time, subject_of
 from excise.judge.decide import Finding
 from excise.judge.wrapper import common_wrapper
@@ -21,7 +20,7 @@ from excise.model import schema
 from excise.model.clusters import Clusters
 from excise.model.findings import ACCUSING, Campaign, Mark, Wrapper
 from excise.model.run import RUN_SCHEMA
-from excise.model.tables import Traffic
+from excise.model.tables import I64, Traffic
 from excise.settings import Settings
 from excise.sketch.available import NEEDS
 from excise.stats.tails import q_values
@@ -32,12 +31,27 @@ _COMPARED = 6
 """Texts that are aligned to show a wrapper."""
 
 
+class Source(Protocol):
+    """What is read again for people: ids and texts of some rows, and what the inputs and the events were."""
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Every file that was read."""
+
+    @property
+    def events(self) -> Any:
+        """The events table, or None."""
+
+    def take(self, rows: I64, columns: Sequence[str]) -> pa.Table:
+        """Return these rows (sorted, distinct), in that order."""
+
+
 def present(
     findings: Sequence[Finding],
     detectors: Sequence[Detector],
     traffic: Traffic,
     clusters: Clusters,
-    opened: Opened,
+    opened: Source,
     settings: Settings,
 ) -> tuple[list[Campaign], dict[int, Campaign]]:
     """Turn what is worth telling into campaigns, strongest first; also by cluster."""
@@ -77,7 +91,7 @@ def _worth_telling(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def find_wrappers(
-    findings: Sequence[Finding], traffic: Traffic, clusters: Clusters, opened: Opened
+    findings: Sequence[Finding], traffic: Traffic, clusters: Clusters, opened: Source
 ) -> dict[int, Wrapper]:
     """Read a few exchanges of each cluster's most frequent wrapper again, and align them."""
     e = traffic.exchanges
@@ -134,7 +148,7 @@ def account_table(
 
 
 def harvest_table(
-    traffic: Traffic, findings: Sequence[Finding], campaigns: Mapping[int, Campaign], opened: Opened
+    traffic: Traffic, findings: Sequence[Finding], campaigns: Mapping[int, Campaign], opened: Source
 ) -> pa.Table:
     """Return `harvest.parquet`: the exchanges that are judged part of a harvest, with their ids read again."""
     e = traffic.exchanges
@@ -157,7 +171,7 @@ def harvest_table(
 
 
 def about(
-    opened: Opened, traffic: Traffic, detectors: Sequence[Detector], campaigns: Sequence[Campaign], tables: tuple[pa.Table, pa.Table],
+    opened: Source, traffic: Traffic, detectors: Sequence[Detector], campaigns: Sequence[Campaign], tables: tuple[pa.Table, pa.Table],
     rejected: Rejected, settings: Settings, clock: Clock,
 ) -> dict[str, Any]:  # fmt: skip
     """Return `run.json`, but for the version of the product."""
@@ -193,12 +207,12 @@ def about(
         ],
         "timing": {
             "stages": clock.stages,
-            "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_bytes": peak_bytes(),
         },
     }
 
 
-def _dated(opened: Opened) -> list[tuple[str, str, str]]:
+def _dated(opened: Source) -> list[tuple[str, str, str]]:
     """Events that may be named: of models and prices, never of an account."""
     if opened.events is None:
         return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from excise.detect.groups import count_members
 from excise.detect.habits import find_habits
 from excise.detect.matching import match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
+from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import release, return_pages
 from excise.engine.progress import Clock, Progress, Silence
@@ -34,10 +36,13 @@ from excise.model.run import Run
 from excise.model.tables import Family, Traffic
 from excise.outcome import about, account_table, harvest_table, present
 from excise.settings import Settings
-from excise.sketch import exchanges as sketching
+from excise.sketch.assemble import assemble
 from excise.sketch.available import available_kinds
+from excise.sketch.exchanges import COLUMNS, sketch_batch
+from excise.sketch.gathering import Gathering, Piece, bits_for
 from excise.sketch.lexicon import load_pack
 from excise.sketch.side import align_accounts, code_events
+from excise.state import SEGMENT_SHIFT, Remembered, Seen, State, open_state
 from excise.stats.excess import excess_shares
 
 
@@ -53,73 +58,134 @@ def scan(
     pseudonymise: Pseudonymiser | None = None,
     settings: Settings | None = None,
     threads: int | None = None,
+    memory: int | None = None,
+    spill: Path | None = None,
+    state: Path | None = None,
+    window: int | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Find the campaigns in `source` (a file, a folder, a glob or a database's address) and its side tables.
 
-    The result depends on the rows and the settings only, not on threads, files, batches or the order of rows.
+    The result depends on the rows and the settings only, not on threads, files, batches or the order of rows, nor on the
+    `memory` (bytes; half of what is there) beyond which tables lie in files of the folder `spill` (that for temporary files).
+    With a `state` folder the scan goes on: files that it has read are not read again. `window`: microseconds before the latest
+    exchange beyond which rows are left out, and forgotten by the state.
     Raises the errors of `excise.errors`; a kind of evidence that is missing is said in the run.
     """
     return_pages()
     settings = settings or Settings()
     clock = Clock(progress or Silence())
-    with tempfile.TemporaryDirectory(prefix="excise-") as staging:
+    budget = Budget(memory or memory_there() // 2, spill or Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix="excise-") as staging, ExitStack() as stack:
+        kept = (
+            stack.enter_context(
+                open_state(state, settings, version=__version__, pseudonyms=pseudonymise is not None)
+            )
+            if state
+            else None
+        )
+        fresh: list[Seen] = []
         with clock.stage("reading"):
             opened = open_traffic(
                 str(source), staging=Path(staging), accounts=accounts, events=events, asn=asn, edge=edge,
                 format=format, max_bad_rows=max_bad_rows, pseudonymise=pseudonymise,
+                skip=(lambda path: kept.knows(path, fresh)) if kept else None,
             )  # fmt: skip
-        traffic, rejected = sketch(opened, settings, threads or os.cpu_count() or 1, max_bad_rows, clock)
+        with clock.stage("sketching", opened.rows):
+            gathered = read(opened, settings, threads or os.cpu_count() or 1, clock, budget, kept, fresh)
+        since = gathered.latest - window if window else None
+        with clock.stage("sorting"):
+            traffic, duplicates = sort(gathered, opened, settings, threads or os.cpu_count() or 1, since)
+        remembered = Remembered(kept, opened) if kept else opened
+        rejected = _with_duplicates(
+            kept.rejected() if kept else opened.rejected, duplicates, gathered.rows, max_bad_rows
+        )
         detectors = usable(DETECTORS, traffic)
         with clock.stage("linking"):
             clusters = cluster(detectors, traffic, settings)
         with clock.stage("judging"):
             findings = weigh(detectors, traffic, clusters, settings)
         with clock.stage("describing"):
-            campaigns, order = present(findings, detectors, traffic, clusters, opened, settings)
-            tables = account_table(traffic, findings, order), harvest_table(traffic, findings, order, opened)
-    info = about(opened, traffic, detectors, campaigns, tables, rejected, settings, clock)
+            campaigns, order = present(findings, detectors, traffic, clusters, remembered, settings)
+            tables = (
+                account_table(traffic, findings, order),
+                harvest_table(traffic, findings, order, remembered),
+            )
+        if kept and since is not None:
+            kept.forget(since)
+        info = about(remembered, traffic, detectors, campaigns, tables, rejected, settings, clock)
     return Run({**info, "version": __version__}, tuple(campaigns), *tables)
 
 
-def sketch(
-    opened: Opened, settings: Settings, threads: int, max_bad_rows: float, clock: Clock
-) -> tuple[Traffic, Rejected]:
-    """Read every text once and keep numbers; drop repeated ids; align the side tables."""
-    lexicon = load_pack()
-    cues = lexicon.cue_table(settings.seed)
-    if opened.rows == 0:
+def read(
+    opened: Opened,
+    settings: Settings,
+    threads: int,
+    clock: Clock,
+    budget: Budget,
+    kept: State | None = None,
+    fresh: Sequence[Seen] = (),
+) -> Gathering:
+    """Read every text once and keep numbers; with a state, those of its files are there already, and the `fresh` ones are added."""
+    if kept is None:
+        gathered = Gathering(bits_for(opened.rows), budget.store(opened.rows))
+        _sketch(_numbered(opened), gathered, settings, threads, clock)
+    else:
+        if opened.rows:
+            with kept.begin(fresh, opened) as segment:
+                numbered = _numbered(opened, segment.number << SEGMENT_SHIFT, segment.note)
+                _sketch(numbered, segment.gathered, settings, threads, clock)
+        gathered = kept.gathered(budget.store(kept.rows))
+    if not gathered.rows:
         raise InputError(
             "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
         )
+    budget.check(gathered.rows, gathered.accounts)
+    return gathered
 
-    def kernel(numbered: tuple[int, pa.RecordBatch]) -> sketching.Piece:
-        return sketching.sketch_batch(numbered[1], numbered[0], seed=settings.seed, cues=cues)
 
-    with clock.stage("sketching", opened.rows):
-        pieces = []
-        for piece in map_ordered(kernel, _numbered(opened), threads=threads):
-            pieces.append(piece)
-            clock.progress.advance(len(piece.account))
-    with clock.stage("sorting"):
-        whole = sketching.assemble(pieces, lexicon)
-        pieces.clear()
-        release()
-        starts = np.searchsorted(whole.exchanges.account, np.arange(len(whole.names) + 1)).astype(np.int64)
-        accounts = align_accounts(
-            whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed
-        )
-        events = code_events(opened.events, accounts, seed=settings.seed)
-        kinds = available_kinds(whole.exchanges, accounts, events, has_accounts=opened.accounts is not None)
-        habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
-        families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
+def _sketch(
+    numbered: Iterable[tuple[int, pa.RecordBatch]],
+    into: Gathering,
+    settings: Settings,
+    threads: int,
+    clock: Clock,
+) -> None:
+    cues = load_pack().cue_table(settings.seed)
+
+    def kernel(item: tuple[int, pa.RecordBatch]) -> Piece:
+        first, batch = item
+        return sketch_batch(batch, first, seed=settings.seed, cues=cues, bits=into.bits)
+
+    for piece in map_ordered(kernel, numbered, threads=threads):
+        into.add(piece)
+        clock.progress.advance(piece.rows)
+
+
+def sort(
+    gathered: Gathering, opened: Opened, settings: Settings, threads: int, since: int | None = None
+) -> tuple[Traffic, int]:
+    """Put the rows into canonical order, align the side tables; return the traffic and how many rows repeated an id."""
+    lexicon = load_pack()
+    whole = assemble(gathered, lexicon, threads=threads, since=since)
+    release()
+    starts = np.append(0, np.cumsum(np.bincount(whole.exchanges.account, minlength=len(whole.names))))
+    accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
+    events = code_events(opened.events, accounts, seed=settings.seed)
+    kinds = available_kinds(whole.exchanges, accounts, events, has_accounts=opened.accounts is not None)
+    habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
+    families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
     traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
-    return traffic, _with_duplicates(opened.rejected, len(whole.duplicates), opened.rows, max_bad_rows)
+    return traffic, whole.duplicates
 
 
-def _numbered(opened: Opened) -> Iterator[tuple[int, pa.RecordBatch]]:
-    row = 0
-    for batch in opened.batches(sketching.COLUMNS):
+def _numbered(
+    opened: Opened, row: int = 0, note: Callable[[pa.RecordBatch], None] | None = None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield batches with the number of their first row, from `row` on; `note` sees each before."""
+    for batch in opened.batches(COLUMNS, dictionaries=True):
+        if note is not None:
+            note(batch)
         yield row, batch
         row += len(batch)
 

@@ -31,6 +31,17 @@ def scan(
         bool, typer.Option("--no-text", help="No example of any prompt in the output.")
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: all cores.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory to use, as 3GiB; default: half of what is there.")
+    ] = None,
+    spill: Annotated[
+        Path | None,
+        typer.Option(help="Folder for tables that do not fit; default: that for temporary files."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder to go on from: files that were read are not read again.")
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="Leave out, and forget, what is older, as 90d.")] = None,
     fail_on: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Exit with 10 if a campaign has this confidence.")
     ] = None,
@@ -43,12 +54,14 @@ def scan(
 
     from excise import pipeline
     from excise.cli import terminal
+    from excise.engine.budget import parse_bytes
     from excise.ingest.ledger import parse_share
     from excise.ingest.pseudonym import Pseudonymiser, load_key
     from excise.model.findings import ACCUSING
     from excise.report import folder, summary
     from excise.report.terminal import lines
     from excise.settings import load_settings
+    from excise.state import parse_window
 
     chosen = load_settings(settings)
     if no_text:
@@ -60,6 +73,7 @@ def scan(
             source, accounts=accounts, events=events, asn=asn, edge=edge, format=format_, max_bad_rows=share,
             pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None,
             settings=chosen, threads=threads, progress=progress,
+            memory=parse_bytes(memory) if memory else None, spill=spill, state=state, window=parse_window(window) if window else None,
         )  # fmt: skip
     folder.write(run, out, replace=force)
     for name in (

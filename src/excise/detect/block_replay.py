@@ -10,6 +10,7 @@ import numpy as np
 from excise.detect.detector import Detector, Marks, Parameter, Settings
 from excise.detect.groups import count_members
 from excise.detect.pairs import sum_pairs
+from excise.engine.keys import common
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import I32, I64, Traffic
@@ -21,9 +22,14 @@ def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
     A session that changes accounts takes its blocks along: that is a relay's hand-over (its own detector), not counted here.
     A block that several accounts were given (a hash that a gateway cut short, say) has no origin and proves nothing.
     """
+    return traffic.once("block-replay", lambda: _find_replays(traffic))
+
+
+def _find_replays(traffic: Traffic) -> tuple[I32, I64]:
     e = traffic.exchanges
-    given_in = e.emitted.owners()
-    block, giver, session = e.emitted.values, e.account[given_in], e.session[given_in]
+    given = common(e.emitted.values, e.replayed.values)
+    given_in = e.emitted.owners_of(given)
+    block, giver, session = e.emitted.values[given], e.account[given_in], e.session[given_in]
     order = np.lexsort((giver, block))
     block, giver, session = block[order], giver[order], session[order]
     first = np.append(True, block[1:] != block[:-1]) if len(block) else np.zeros(0, bool)
@@ -34,7 +40,8 @@ def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
     known, origin, session = known[single], origin[single], session[start][single]
     if not len(known):
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
-    replayed, row = e.replayed.values, e.replayed.owners()
+    again = common(e.replayed.values, known)
+    replayed, row = e.replayed.values[again], e.replayed.owners_of(again)
     by = e.account[row]
     where = np.minimum(np.searchsorted(known, replayed), len(known) - 1)
     replayed_in = e.session[row]

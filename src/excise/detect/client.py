@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
+from excise.engine.keys import group
 from excise.model.clusters import Clusters
 from excise.model.tables import I32, I64, U64, Traffic
 
@@ -27,17 +28,8 @@ def usual_key(traffic: Traffic) -> U64:
     e = traffic.exchanges
     known = (e.client != 0) & (e.sampling != 0)
     key = np.where(known, e.client ^ (e.sampling * np.uint64(0x9E3779B97F4A7C15)), np.uint64(0))
-    account, key = e.account[known], key[known]
-    order = np.lexsort((key, account))
-    account, key = account[order], key[order]
-    start = (
-        np.flatnonzero(np.append(True, (account[1:] != account[:-1]) | (key[1:] != key[:-1])))
-        if len(key)
-        else np.zeros(0, np.int64)
-    )
-    return _most_frequent(
-        account[start], key[start], np.diff(np.append(start, len(key))), len(traffic.accounts)
-    )
+    account, key, count, _ = group(e.account[known], key[known])
+    return _most_frequent(account, key, count, len(traffic.accounts))
 
 
 def _most_frequent(owner: I32, value: U64, count: I64, owners: int) -> U64:

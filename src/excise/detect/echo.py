@@ -8,6 +8,7 @@ import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
 from excise.detect.pairs import sum_pairs
+from excise.engine.keys import common
 from excise.model.clusters import Clusters, Ties
 from excise.model.tables import I32, I64, U64, Traffic
 
@@ -23,11 +24,17 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
 
 def _echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I64]:
     """Return (account that was answered, exchange of another owner's account that sends it back)."""
+    return traffic.once(f"echo {runs}", lambda: _find_echoes(traffic, runs))
+
+
+def _find_echoes(traffic: Traffic, runs: int) -> tuple[I32, I64]:
     e = traffic.exchanges
-    run, origin, at = _single_origins(e.wide_out.values, e.wide_out.owners(), e.account, e.at)
+    said = common(e.wide_out.values, e.wide_in.values)
+    run, origin, at = _single_origins(e.wide_out.values[said], e.wide_out.owners_of(said), e.account, e.at)
     if not len(run):
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
-    wanted, row = e.wide_in.values, e.wide_in.owners()
+    back = common(e.wide_in.values, run)
+    wanted, row = e.wide_in.values[back], e.wide_in.owners_of(back)
     where = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
     hit = (run[where] == wanted) & (origin[where] != e.account[row]) & (at[where] < e.at[row])
     key = row[hit] << 32 | origin[where[hit]].astype(np.int64)

@@ -7,20 +7,28 @@ repetition cut the edges of 2 M rows by 40 and kept every campaign).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numba
 import numpy as np
 
+from excise.engine.keys import sort_by
+from excise.engine.memory import forget
 from excise.errors import InputError
-from excise.model.tables import F64, I64, U64, Bool, Exchanges, Habits, Systems
+from excise.model.tables import F64, I32, I64, U64, Bool, Exchanges, Habits, Systems
 
 _ACCOUNT_BITS: Final = 24
 MAX_ACCOUNTS: Final = 1 << _ACCOUNT_BITS
 """Accounts in one scan: a token and its account share one 64-bit key. 40 bits of hash are left to tell tokens apart."""
 _LOW: Final = np.uint64(MAX_ACCOUNTS - 1)
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_CHUNK_ROWS: Final = 1 << 18
+"""Rows whose tokens are in memory at a time, where tables lie in files."""
+
+Lists = tuple[I64, U64, I64, U64]
+"""Offsets and values of the shingles, then of the marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,53 +42,96 @@ class HabitSettings:
 
 
 def find_habits(exchanges: Exchanges, systems: Systems, accounts: int, settings: HabitSettings) -> Habits:
-    """Return what accounts repeat and 2 to `most_accounts` accounts use. O(n log n) in the sampled tokens.
+    """Return what accounts repeat and 2 to `most_accounts` accounts use.
 
-    Raises InputError for more accounts than a key holds.
+    Account by account, so that only what some account repeats is ever sorted. Linear in the sampled tokens, and O(n log n)
+    in the repeated ones. Exchanges are in canonical order. Raises InputError for more accounts than a key holds.
     """
     if accounts > MAX_ACCOUNTS:
         raise InputError(
             f"{accounts:,} accounts are more than the {MAX_ACCOUNTS:,} of one scan",
             hint="scan a shorter period, or each product by itself",
         )
-    texts = distinct_texts(exchanges)
-    account = exchanges.account.astype(np.int64)
-    lists = (exchanges.shingles, exchanges.marks)
-    prompts = (systems.shingles, systems.marks)
-    keys = np.concatenate(
-        [_keys(account, texts, part.offsets, part.values) for part in lists]
-        + [
-            _prompt_keys(*_prompts_used(exchanges, texts), part.offsets, part.values, settings.repeats)
-            for part in prompts
-        ]
-    )
-    keys.sort()
-    keys, spread = _repeated(keys, settings.repeats, settings.most_accounts)
+    if not len(exchanges):
+        return Habits(*(np.zeros(0, kind) for kind in (np.uint64, np.int32, np.int32, np.float64)))
+    parts = list(_chunks(exchanges))
+    texts = np.concatenate([distinct_texts(exchanges, rows) for rows in parts])
+    repeated, prompts = [], _flat(systems)
+    for rows in parts:
+        repeated.append(_repeated(*_columns(exchanges, rows), texts[rows], prompts, settings.repeats))
+        forget(exchanges)
+    keys = np.sort(np.concatenate(repeated))
+    token = keys >> np.uint64(_ACCOUNT_BITS)
+    tokens = token[np.append(True, token[1:] != token[:-1])] if len(token) else token
+    index, spread = hash_index(tokens), np.zeros(len(tokens), np.int32)
+    last = np.full(len(tokens), -1, np.int32)
+    for rows in parts:
+        _count_users(*_columns(exchanges, rows), texts[rows], prompts, tokens, index, last, spread)
+        forget(exchanges)
+    users = spread[np.searchsorted(tokens, token)]
+    kept = (users >= 2) & (users <= settings.most_accounts)
+    keys, users = keys[kept], users[kept]
     total, seen = np.zeros(len(keys)), np.zeros(len(keys), np.int64)
-    system = exchanges.system.astype(np.int64)
-    _spread_weights(keys, hash_index(keys), account, system, texts, _flat(lists), _flat(prompts), total, seen)
-    return Habits(
-        keys >> np.uint64(_ACCOUNT_BITS),
-        (keys & _LOW).astype(np.int32),
-        spread.astype(np.int32),
-        total / np.maximum(seen, 1),
-    )
+    owner = (keys & _LOW).astype(np.int32)
+    by_account = np.argsort(owner, kind="stable")
+    starts = np.searchsorted(owner[by_account], np.arange(accounts + 1))
+    for rows in parts:
+        _spread_weights(
+            keys, by_account, starts, *_columns(exchanges, rows), texts[rows], prompts, total, seen
+        )
+        forget(exchanges)
+    return Habits(keys >> np.uint64(_ACCOUNT_BITS), owner, users, total / np.maximum(seen, 1))
 
 
-def _flat(lists: tuple[Any, Any]) -> tuple[I64, U64, I64, U64]:
-    first, second = lists
-    return first.offsets, first.values, second.offsets, second.values
+def _chunks(exchanges: Exchanges) -> Iterator[slice]:
+    """Cut the rows into pieces of at least `_CHUNK_ROWS` that end where an account ends."""
+    start = 0
+    while start < len(exchanges):
+        end = min(start + _CHUNK_ROWS, len(exchanges))
+        if end < len(exchanges):
+            end = int(np.searchsorted(exchanges.account, exchanges.account[end - 1], side="right"))
+        yield slice(start, end)
+        start = end
 
 
-def distinct_texts(exchanges: Exchanges) -> Bool:
+def _columns(exchanges: Exchanges, rows: slice) -> tuple[I32, I32, Lists]:
+    """Return account, system and tokens of some rows; lists are given by their offsets there."""
+    offsets = slice(rows.start, rows.stop + 1)
+    shingles, marks = exchanges.shingles, exchanges.marks
+    lists = (shingles.offsets[offsets], shingles.values, marks.offsets[offsets], marks.values)
+    return exchanges.account[rows], exchanges.system[rows], lists
+
+
+def _flat(systems: Systems) -> Lists:
+    return systems.shingles.offsets, systems.shingles.values, systems.marks.offsets, systems.marks.values
+
+
+def distinct_texts(exchanges: Exchanges, rows: slice) -> Bool:
     """Return the first exchange of each (account, system prompt, user text); an account's repeats of one text are no habit."""
-    order = np.lexsort((exchanges.system, exchanges.doc, exchanges.account))
-    account, doc, system = exchanges.account[order], exchanges.doc[order], exchanges.system[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (account[1:] != account[:-1]) | (doc[1:] != doc[:-1]) | (system[1:] != system[:-1])
-    out = np.zeros(len(order), np.bool_)
-    out[order] = new
-    return out
+    return _first_texts(exchanges.account[rows], exchanges.doc[rows], exchanges.system[rows])
+
+
+@numba.njit(cache=True, nogil=True)
+def _first_texts(account: I32, doc: U64, system: I32) -> Bool:
+    size = 4
+    while size < 2 * len(account):
+        size *= 2
+    table, mask = np.full(size, -1, np.int64), np.uint64(size - 1)
+    first = np.zeros(len(account), np.bool_)
+    for row in range(len(account)):
+        key = (doc[row] ^ (np.uint64(system[row] + 1) * _GOLDEN)) + np.uint64(account[row]) * np.uint64(
+            0xC4CEB9FE1A85EC53
+        )
+        slot = first_slot(key, mask)
+        while table[slot] >= 0:
+            at = table[slot]
+            if account[at] == account[row] and doc[at] == doc[row] and system[at] == system[row]:
+                break
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] < 0:
+            table[slot] = row
+            first[row] = True
+    return first
 
 
 @numba.njit(inline="always")
@@ -90,67 +141,136 @@ def pack_key(token: np.uint64, low: np.uint64) -> np.uint64:
 
 
 @numba.njit(cache=True, nogil=True)
-def _keys(account: I64, texts: Bool, offsets: I64, values: U64) -> U64:
-    n = 0
-    for row in range(len(account)):
-        if texts[row]:
-            n += offsets[row + 1] - offsets[row]
-    out = np.empty(n, np.uint64)
-    n = 0
-    for row in range(len(account)):
-        if texts[row]:
-            for i in range(offsets[row], offsets[row + 1]):
-                out[n] = pack_key(values[i], np.uint64(account[row]))
-                n += 1
-    return out
+def _repeated(account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, repeats: int) -> U64:
+    """Return the keys that their account says in `repeats` texts and more, in no order.
 
-
-def _prompts_used(exchanges: Exchanges, texts: Bool) -> tuple[I64, I64, I64]:
-    """Distinct (account, system prompt) with the number of different texts that came with the prompt."""
-    has = (exchanges.system >= 0) & texts
-    pairs = exchanges.account[has].astype(np.int64) << 32 | exchanges.system[has].astype(np.int64)
-    pairs, counts = np.unique(pairs, return_counts=True)
-    return pairs >> 32, pairs & 0xFFFFFFFF, counts
-
-
-@numba.njit(cache=True, nogil=True)
-def _prompt_keys(account: I64, system: I64, count: I64, offsets: I64, values: U64, repeats: int) -> U64:
-    """Tokens of system prompts, as often as the prompt was used but at most `repeats` times: more says no more."""
-    n = 0
-    for k in range(len(account)):
-        n += min(count[k], repeats) * (offsets[system[k] + 1] - offsets[system[k]])
-    out = np.empty(n, np.uint64)
-    n = 0
-    for k in range(len(account)):
-        for i in range(offsets[system[k]], offsets[system[k] + 1]):
-            for _ in range(min(count[k], repeats)):
-                out[n] = pack_key(values[i], np.uint64(account[k]))
-                n += 1
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _repeated(keys: U64, repeats: int, most: int) -> tuple[U64, I64]:
-    """From sorted keys: those that occur `repeats` times, of tokens that 2 to `most` accounts use, with that number."""
-    out, spread = np.empty(len(keys) // repeats + 1, np.uint64), np.empty(len(keys) // repeats + 1, np.int64)
-    shift = np.uint64(_ACCOUNT_BITS)
-    n, start = 0, 0
-    while start < len(keys):
-        end, users, first = start, 0, n
-        while end < len(keys) and keys[end] >> shift == keys[start] >> shift:
-            run = end
-            while run < len(keys) and keys[run] == keys[end]:
-                run += 1
-            users += 1
-            if run - end >= repeats:
-                out[n] = keys[end]
-                n += 1
-            end = run
-        if users < 2 or users > most:
-            n = first
-        spread[first:n] = users
+    Tokens of a system prompt count as often as different texts came with it, but at most `repeats` times: more says no more.
+    """
+    out, n = np.empty(1024, np.uint64), 0
+    table, count = np.zeros(1024, np.uint64), np.zeros(1024, np.int32)
+    start = 0
+    while start < len(account):
+        end, room = start, 0
+        while end < len(account) and account[end] == account[start]:
+            if texts[end]:
+                room += lists[0][end + 1] - lists[0][end] + lists[2][end + 1] - lists[2][end]
+            end += 1
+        used = _prompts_used(system, texts, start, end)
+        for k in range(len(used)):
+            s = used[k, 0]
+            room += prompts[0][s + 1] - prompts[0][s] + prompts[2][s + 1] - prompts[2][s]
+        size = 64
+        while size < 2 * room:
+            size *= 2
+        if size > len(table):
+            table, count = np.zeros(size, np.uint64), np.zeros(size, np.int32)
+        else:
+            for slot in range(size):
+                table[slot] = 0
+        while n + room > len(out):
+            out = _larger(out, n)
+        mine, times, low = table[:size], count[:size], np.uint64(account[start])
+        for row in range(start, end):
+            if texts[row]:
+                n = _say(mine, times, lists[0], lists[1], row, low, 1, repeats, out, n)
+                n = _say(mine, times, lists[2], lists[3], row, low, 1, repeats, out, n)
+        for k in range(len(used)):
+            often = min(used[k, 1], repeats)
+            n = _say(mine, times, prompts[0], prompts[1], used[k, 0], low, often, repeats, out, n)
+            n = _say(mine, times, prompts[2], prompts[3], used[k, 0], low, often, repeats, out, n)
         start = end
-    return out[:n].copy(), spread[:n].copy()
+    return out[:n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _larger(out: U64, used: int) -> U64:
+    larger = np.empty(2 * len(out), np.uint64)
+    for i in range(used):
+        larger[i] = out[i]
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def _prompts_used(system: I32, texts: Bool, start: int, end: int) -> I64:
+    """Return the system prompts of one account's different texts and in how many they are: [prompts, 2]."""
+    found, order, n = np.empty(end - start, np.uint64), np.empty(end - start, np.int64), 0
+    for row in range(start, end):
+        if texts[row] and system[row] >= 0:
+            found[n], order[n] = system[row], n
+            n += 1
+    sort_by(found, order, n)
+    out, m = np.empty((n, 2), np.int64), 0
+    for i in range(n):
+        if i == 0 or found[order[i]] != found[order[i - 1]]:
+            out[m, 0], out[m, 1] = found[order[i]], 0
+            m += 1
+        out[m - 1, 1] += 1
+    return out[:m]
+
+
+@numba.njit(cache=True, nogil=True)
+def _say(
+    table: U64,
+    count: Any,
+    offsets: I64,
+    values: U64,
+    row: int,
+    low: np.uint64,
+    times: int,
+    repeats: int,
+    out: U64,
+    n: int,
+) -> int:
+    """Count the tokens of one list `times` more; write down those that reach `repeats` now. The new length of `out`."""
+    mask = np.uint64(len(table) - 1)
+    for i in range(offsets[row], offsets[row + 1]):
+        key = pack_key(values[i], low)
+        tag = key | np.uint64(1)  # never 0; the account's bits are the same for all of the table
+        slot = first_slot(key, mask)
+        while table[slot] != 0 and table[slot] != tag:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] == 0:
+            table[slot], count[slot] = tag, 0
+        before = count[slot]
+        count[slot] = before + times
+        if before < repeats <= before + times:
+            out[n] = key
+            n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_users(
+    account: I32,
+    system: I32,
+    lists: Any,
+    texts: Bool,
+    prompts: Any,
+    tokens: U64,
+    index: I64,
+    last: I32,
+    spread: I32,
+) -> None:
+    """Count, for each of `tokens`, the accounts that say it at all; `last` is the account that was counted last."""
+    for row in range(len(account)):
+        if not texts[row]:
+            continue
+        _use(lists[0], lists[1], row, account[row], tokens, index, last, spread)
+        _use(lists[2], lists[3], row, account[row], tokens, index, last, spread)
+        if system[row] >= 0:
+            _use(prompts[0], prompts[1], system[row], account[row], tokens, index, last, spread)
+            _use(prompts[2], prompts[3], system[row], account[row], tokens, index, last, spread)
+
+
+@numba.njit(cache=True, nogil=True)
+def _use(
+    offsets: I64, values: U64, row: int, account: int, tokens: U64, index: I64, last: I32, spread: I32
+) -> None:
+    for i in range(offsets[row], offsets[row + 1]):
+        at = find_key(tokens, index, pack_key(values[i], np.uint64(0)) >> np.uint64(_ACCOUNT_BITS))
+        if at >= 0 and last[at] != account:
+            last[at] = account
+            spread[at] += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -190,29 +310,36 @@ def find_key(keys: U64, table: I64, key: np.uint64) -> int:
 @numba.njit(cache=True, nogil=True)
 def _spread_weights(
     keys: U64,
-    table: I64,
-    account: I64,
-    system: I64,
+    by_account: I64,
+    starts: I64,
+    account: I32,
+    system: I32,
+    lists: Any,
     texts: Bool,
-    user: Any,
-    prompt: Any,
+    prompts: Any,
     total: F64,
     seen: I64,
 ) -> None:
-    """For each text, share one unit among the habits in it."""
-    found = np.empty(4096, np.int64)
+    """For each text, share one unit among the habits in it; those of account a are `by_account[starts[a]:starts[a + 1]]`."""
+    found, mine = np.empty(4096, np.int64), -1
+    own, table = np.empty(0, np.uint64), np.empty(0, np.int64)
     for row in range(len(account)):
-        if not texts[row]:
+        first, last = starts[account[row]], starts[account[row] + 1]
+        if not texts[row] or first == last:
             continue
-        low = np.uint64(account[row])
-        n = _collect(keys, table, user[0], user[1], row, low, found, 0)
-        n = _collect(keys, table, user[2], user[3], row, low, found, n)
+        if account[row] != mine:
+            mine, own = account[row], keys[by_account[first:last]]
+            table = hash_index(own)
+        low = np.uint64(mine)
+        n = _collect(own, table, lists[0], lists[1], row, low, found, 0)
+        n = _collect(own, table, lists[2], lists[3], row, low, found, n)
         if system[row] >= 0:
-            n = _collect(keys, table, prompt[0], prompt[1], system[row], low, found, n)
-            n = _collect(keys, table, prompt[2], prompt[3], system[row], low, found, n)
+            n = _collect(own, table, prompts[0], prompts[1], system[row], low, found, n)
+            n = _collect(own, table, prompts[2], prompts[3], system[row], low, found, n)
         for i in range(n):
-            total[found[i]] += 1.0 / n
-            seen[found[i]] += 1
+            at = by_account[first + found[i]]
+            total[at] += 1.0 / n
+            seen[at] += 1
 
 
 @numba.njit(cache=True, nogil=True)

@@ -7,18 +7,20 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
+from excise.engine.keys import group
 from excise.model.clusters import Clusters
-from excise.model.tables import I64, U64, Bool, Exchanges, Traffic
+from excise.model.tables import I32, I64, U64, Bool, Exchanges, Traffic
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark accounts without a habit that nearly all others with their client have; known where a client has such a habit."""
     e, n = traffic.exchanges, len(traffic.accounts)
-    user, client, uses = client_users(e)
+    rows, user, client, uses, of_row = client_users(e)
     enough = uses >= p["least_requests"]
     shows, known = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     for habit in habits_of(e):
-        has = _ever(e, habit, user, client)
+        has = np.zeros(len(user), np.bool_)
+        has[of_row[habit[rows]]] = True
         usual = enough & _nearly_all(client, has, enough, p)
         known[user[usual]] = True
         shows[user[usual & ~has]] = True
@@ -30,25 +32,10 @@ def habits_of(e: Exchanges) -> tuple[Bool, ...]:
     return e.system >= 0, e.tools == 1, e.messages > 1
 
 
-def client_users(e: Exchanges) -> tuple[I64, U64, I64]:
-    """Return the distinct (account, client) of the exchanges that name a client, by account, with how many they are."""
+def client_users(e: Exchanges) -> tuple[I64, I32, U64, I64, I64]:
+    """Return the exchanges that name a client, the distinct (account, client) of them with how many they are, and whose each is."""
     rows = np.flatnonzero(e.client)
-    order = rows[np.lexsort((e.client[rows], e.account[rows]))]
-    account, client = e.account[order].astype(np.int64), e.client[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (account[1:] != account[:-1]) | (client[1:] != client[:-1])
-    start = np.flatnonzero(new)
-    return account[start], client[start], np.diff(np.append(start, len(order)))
-
-
-def _ever(e: Exchanges, habit: Bool, user: I64, client: U64) -> Bool:
-    """Whether each (account, client) has an exchange with the habit."""
-    rows = np.flatnonzero(habit & (e.client != 0))
-    key = np.dtype([("account", np.int64), ("client", np.uint64)])
-    pairs, seen = np.empty(len(user), key), np.empty(len(rows), key)
-    pairs["account"], pairs["client"] = user, client
-    seen["account"], seen["client"] = e.account[rows], e.client[rows]
-    return np.isin(pairs, seen)
+    return rows, *group(e.account[rows], e.client[rows])
 
 
 def _nearly_all(client: U64, has: Bool, enough: Bool, p: Settings) -> Bool:

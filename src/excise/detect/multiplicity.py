@@ -9,6 +9,7 @@ import numpy as np
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
 from excise.detect.pairs import sum_pairs
 from excise.detect.pivot import HOUR
+from excise.engine.keys import repeated
 from excise.model.clusters import Clusters, Ties
 from excise.model.tables import I64, Traffic
 
@@ -29,8 +30,12 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
 
 def _coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
     """Neighbouring exchanges of one text by two accounts; a text that comes back after days is a public item, not a queue's."""
+    return traffic.once(f"multiplicity {sorted(p.items())}", lambda: _find_coincidences(traffic, p))
+
+
+def _find_coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
     e = traffic.exchanges
-    rows = np.flatnonzero((e.tokens >= p["least_tokens"]) & (e.doc != 0))
+    rows = repeated(np.where(e.tokens >= p["least_tokens"], e.doc, np.uint64(0)))
     rows = rows[np.lexsort((e.at[rows], e.doc[rows]))]
     doc, at, account = e.doc[rows], e.at[rows], e.account[rows]
     start = np.flatnonzero(np.append(True, doc[1:] != doc[:-1])) if len(rows) else np.zeros(0, np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from excise.engine.keys import shared
 from excise.model.tables import F64, I32, I64, U64
 
 
@@ -25,8 +26,10 @@ def tie_by_key(keys: U64, accounts: I32, population: int, *, most: int) -> tuple
     """Tie each two accounts that share a key which 2 to `most` accounts hold; the weight is ln(population / holders).
 
     Several shared keys count once, the rarest. Cost grows with the sum of squares of the group sizes, bounded by `most`.
+    Only keys that several may hold are sorted.
     """
-    keys, accounts, holders = distinct_holders(keys, accounts)
+    rows = shared(keys, accounts)
+    keys, accounts, holders = distinct_holders(keys[rows], accounts[rows])
     kept = (holders >= 2) & (holders <= most)
     keys, accounts, holders = keys[kept], accounts[kept], holders[kept]
     a, b, weight = _pairs(keys, accounts, np.log(population / holders))

@@ -10,6 +10,7 @@ import numpy as np
 
 from excise.detect.detector import Detector, Marks, Settings
 from excise.detect.groups import measure_marks
+from excise.engine.memory import forget
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import I64, Traffic
@@ -24,18 +25,24 @@ def usable(detectors: Sequence[Detector], traffic: Traffic) -> tuple[Detector, .
 
 def find_ties(detectors: Sequence[Detector], traffic: Traffic, overrides: Overrides) -> list[Ties]:
     """Return the ties of each detector that has some."""
-    return [d.ties(traffic, d.settings(overrides.get(d.id, {}))) for d in detectors if d.ties is not None]
+    found = []
+    for d in detectors:
+        if d.ties is not None:
+            found.append(d.ties(traffic, d.settings(overrides.get(d.id, {}))))
+            forget(traffic.exchanges)
+    return found
 
 
 def find_marks(
     detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides
 ) -> dict[str, Marks]:
     """Return, by detector, which accounts show its signal."""
-    return {
-        d.id: d.marks(traffic, clusters, d.settings(overrides.get(d.id, {})))
-        for d in detectors
-        if d.marks is not None
-    }
+    found = {}
+    for d in detectors:
+        if d.marks is not None:
+            found[d.id] = d.marks(traffic, clusters, d.settings(overrides.get(d.id, {})))
+            forget(traffic.exchanges)
+    return found
 
 
 def find_rows(
@@ -91,4 +98,5 @@ def _measure(
             if detector.measure
             else measure_marks(detector, clusters, marks[detector.id], p)
         )
+        forget(traffic.exchanges)
     return out

@@ -18,21 +18,37 @@ from excise.stats.tails import log_odds_of
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it)."""
-    a, b, weight = _wrapper_pairs(traffic.habits, len(traffic.accounts))
-    kept = weight >= p["least_nats"]
-    return Ties(DETECTOR.id, DETECTOR.layer, a[kept], b[kept], weight[kept], alone=True, public=True)
+    a, b, weight = _wrapper_pairs(traffic.habits, len(traffic.accounts), p["least_nats"])
+    return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=True, public=True)
 
 
-def _wrapper_pairs(habits: Habits, population: int) -> tuple[I32, I32, F64]:
+_TABLE_PAIRS: Final = 1 << 24
+"""Pairs of one pass, about: a hash table of at most 1 GiB, mostly much less. More pairs take more passes."""
+
+
+def _wrapper_pairs(habits: Habits, population: int, least: float) -> tuple[I32, I32, F64]:
+    """Return the pairs of at least `least` nats, by a, then b; each pass takes the pairs of some first accounts."""
     rarity = np.log(population / habits.spread)
-    a, b, weight = _accumulate(habits.token, habits.account, habits.weight, rarity)
-    order = np.lexsort((b, a))
-    return a[order], b[order], weight[order]
+    passes = 1 + int((habits.spread.astype(np.float64) - 1).sum() / 2 / _TABLE_PAIRS)
+    parts = []
+    for number in range(passes):
+        pair, weight = _accumulate(habits.token, habits.account, habits.weight, rarity, least, number, passes)
+        parts.append((pair, weight))
+    pair, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(pair)
+    pair, weight = pair[order], weight[order]
+    low = np.uint64(0xFFFFFFFF)
+    return (pair >> np.uint64(32)).astype(np.int32), (pair & low).astype(np.int32), weight
 
 
 @numba.njit(cache=True, nogil=True)
-def _accumulate(token: U64, account: I32, weight: F64, rarity: F64) -> tuple[I32, I32, F64]:
-    """Add, over the tokens that both repeat, the smaller share of a wrapper times its rarity; a growing hash table of pairs."""
+def _accumulate(
+    token: U64, account: I32, weight: F64, rarity: F64, least: float, number: int, passes: int
+) -> tuple[U64, F64]:
+    """Add, over the tokens that both repeat, the smaller share of a wrapper times its rarity; a growing hash table of pairs.
+
+    Only pairs whose first account leaves the remainder `number` when divided by `passes`, and those of `least` nats and more.
+    """
     size, used = 1 << 16, 0
     key, value = np.zeros(size, np.uint64), np.zeros(size)
     start = 0
@@ -40,6 +56,8 @@ def _accumulate(token: U64, account: I32, weight: F64, rarity: F64) -> tuple[I32
         if i < len(token) and token[i] == token[start]:
             continue
         for x in range(start, i):
+            if account[x] % passes != number:
+                continue
             for y in range(x + 1, i):
                 if used * 2 >= size:
                     key, value = _double(key, value)
@@ -51,13 +69,12 @@ def _accumulate(token: U64, account: I32, weight: F64, rarity: F64) -> tuple[I32
                     used += 1
                 value[slot] += min(weight[x], weight[y]) * rarity[x]
         start = i
-    a, b, w = np.empty(used, np.int32), np.empty(used, np.int32), np.empty(used)
     n = 0
     for slot in range(size):
-        if key[slot] != 0:
-            a[n], b[n], w[n] = key[slot] >> np.uint64(32), key[slot] & np.uint64(0xFFFFFFFF), value[slot]
+        if key[slot] != 0 and value[slot] >= least:
+            key[n], value[n] = key[slot], value[slot]
             n += 1
-    return a, b, w
+    return key[:n].copy(), value[:n].copy()
 
 
 @numba.njit(cache=True, nogil=True)

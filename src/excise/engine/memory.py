@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+import dataclasses
+import mmap
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 _M_MMAP_THRESHOLD: Final = -3
@@ -25,3 +28,18 @@ def release() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
+
+
+def forget(table: Any) -> None:
+    """Let go of the pages of a table's mapped arrays (`engine.store`): they are read again when they are needed.
+
+    `table` is an array or a dataclass of arrays and of such dataclasses; arrays in memory stay as they are.
+    """
+    if dataclasses.is_dataclass(table):
+        for part in dataclasses.fields(table):
+            forget(getattr(table, part.name))
+        return
+    while isinstance(table, np.ndarray) and table.base is not None:
+        table = table.base
+    if isinstance(table, memoryview) and isinstance(table.obj, mmap.mmap):
+        table.obj.madvise(mmap.MADV_DONTNEED)

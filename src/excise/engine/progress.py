@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ class Silence:
 
 @dataclass(slots=True)
 class Clock:
-    """Seconds by stage, passed on to the progress."""
+    """Seconds and peak memory by stage, passed on to the progress."""
 
     progress: Progress
     stages: list[dict[str, Any]] = field(default_factory=list)
@@ -40,6 +41,18 @@ class Clock:
     def stage(self, name: str, total: float | None = None) -> Iterator[None]:
         """Time a stage."""
         self.progress.stage(name, total)
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         yield
-        self.stages.append({"name": name, "seconds": round(time.perf_counter() - began, 3)})
+        self.stages.append(
+            {
+                "name": name,
+                "seconds": round(time.perf_counter() - began, 3),
+                "cpu_seconds": round(time.process_time() - used, 3),
+                "peak_bytes": peak_bytes(),
+            }
+        )
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had so far, pages of files that could be dropped included."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -120,25 +120,35 @@ class Traffic:
         batch_rows: int = BATCH_ROWS,
         only: Positions | None = None,
         repairs: Repairs | None = None,
+        *,
+        dictionaries: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Record batches of the asked contract columns, in contract order and types; absent columns are null.
 
         At most `batch_rows` rows and about 64 MB each (a longer row stands alone). `only`: sorted row numbers; row
         groups without one of them are not decoded. Decoding runs in a thread of its own, two batches ahead.
+        With `dictionaries`, text that is stored as a dictionary stays one: a long prompt of many rows stands once.
 
         Raises `ValueError` for a name that is no contract column, `UnreadableFile` for a damaged file.
         """
         schema = subschema(columns)
         if only is not None:
             only = sorted_rows(only, self.rows)
-        return prefetched(self._decoded(schema, batch_rows, only, repairs), _AHEAD)
+        decoded = self._decoded(schema, batch_rows, only, repairs, dictionaries=dictionaries)
+        return prefetched(decoded, _AHEAD)
 
     def take(self, rows: Positions, columns: Sequence[str] | None = None) -> pa.Table:
         """The exchanges with these (sorted, distinct) row numbers, in that order."""
         return pa.Table.from_batches(self.batches(columns, only=rows), schema=subschema(columns))
 
     def _decoded(
-        self, schema: pa.Schema, batch_rows: int, only: Positions | None, repairs: Repairs | None
+        self,
+        schema: pa.Schema,
+        batch_rows: int,
+        only: Positions | None,
+        repairs: Repairs | None,
+        *,
+        dictionaries: bool,
     ) -> Generator[pa.RecordBatch, None, None]:
         start = 0
         for file in self.files:
@@ -148,7 +158,7 @@ class Traffic:
                 wanted = file.stored(only[first:last] - start)
             start += file.rows
             if wanted is None or len(wanted):
-                yield from read_file(file, schema, batch_rows, wanted, repairs)
+                yield from read_file(file, schema, batch_rows, wanted, repairs, dictionaries=dictionaries)
 
 
 def subschema(columns: Sequence[str] | None) -> pa.Schema:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from excise.engine.keys import group
 from excise.model import schema
 from excise.model.clusters import Clusters
 from excise.model.tables import I32, I64, U64, Bool, Traffic
@@ -53,6 +54,7 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     order = np.argsort(label, kind="stable")
     rows, label = rows[order], label[order]
     start = np.searchsorted(label, np.arange(len(clusters) + 1))
+    volume = traffic.accounts.volume()
     users = _distinct_per_account(
         traffic.exchanges.account, traffic.exchanges.end_user, len(traffic.accounts)
     )
@@ -60,13 +62,21 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     prompts = _distinct_per_account(traffic.exchanges.account, system, len(traffic.accounts))
     return [
         _facts(
-            traffic, clusters.of(k), rows[start[k] : start[k + 1]], users, prompts, float(clusters.items[k])
+            traffic,
+            clusters.of(k),
+            rows[start[k] : start[k + 1]],
+            users,
+            prompts,
+            volume,
+            float(clusters.items[k]),
         )
         for k in range(len(clusters))
     ]
 
 
-def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, items: float) -> Facts:
+def _facts(
+    traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, volume: I64, items: float
+) -> Facts:
     e, a = traffic.exchanges, traffic.accounts
     owner, org = a.owner[members], a.org[members]
     declared = a.declared[members]
@@ -91,7 +101,7 @@ def _facts(traffic: Traffic, members: I32, rows: I64, users: I64, prompts: I64, 
         users=float(np.median(users[members])) if len(members) else 0.0,
         prompts=float(np.median(prompts[members])) if len(members) else 0.0,
         active_days=float((np.quantile(at, 0.9) - np.quantile(at, 0.1)) / (24 * HOUR)) if len(at) else 0.0,
-        wrapped_share=len(rows) / max(1, int(a.volume()[members].sum())),
+        wrapped_share=len(rows) / max(1, int(volume[members].sum())),
         young=_share((created > 0) & (created > begun - 14 * 24 * HOUR)),
     )
 
@@ -108,8 +118,5 @@ def largest_group(values: np.ndarray) -> int:
 
 def _distinct_per_account(account: I32, value: U64, accounts: int) -> I64:
     known = value != 0
-    pairs = np.unique(
-        account[known].astype(np.uint64) << np.uint64(40)
-        | (value[known] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24)
-    )
-    return np.bincount((pairs >> np.uint64(40)).astype(np.int64), minlength=accounts)
+    owner, _, _, _ = group(account[known], value[known])
+    return np.bincount(owner, minlength=accounts)

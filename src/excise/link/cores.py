@@ -27,6 +27,7 @@ def peel(label: I64, a: I64, b: I64, weight: F64, *, firm: Bool, least_density: 
     label = label.copy()
     inside = np.flatnonzero(label[a] == label[b])
     queue = _by_label(label, a, inside)
+    free = int(label.max(initial=-1)) + 1
     while queue:
         edges = queue.pop()
         nodes, ends = np.unique(np.concatenate([a[edges], b[edges]]), return_inverse=True)
@@ -35,11 +36,11 @@ def peel(label: I64, a: I64, b: I64, weight: F64, *, firm: Bool, least_density: 
         core = _with_firmly_tied(core, x, y, firm[edges])
         if core.all() or core.sum() < 2:
             continue
-        free = label.max() + 1
         label[nodes[core]] = free
         rest = ~core[x] & ~core[y]
         part = find_communities(len(nodes), x[rest], y[rest], weight[edges][rest], resolution=1.0)
         label[nodes[~core]] = free + 1 + part[~core]
+        free += 2 + int(part.max())
         left = edges[rest]
         queue += _by_label(label, a, left[label[a[left]] == label[b[left]]])
     return np.unique(label, return_inverse=True)[1]

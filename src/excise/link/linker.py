@@ -103,6 +103,7 @@ def split_loose(label: I64, a: I64, b: I64, weight: F64, *, least_modularity: fl
     inside = label[a] == label[b]
     a, b, weight = a[inside], b[inside], weight[inside]
     queue = list(_groups(label, a))
+    free = int(label.max(initial=-1)) + 1
     while queue:
         edges = queue.pop()
         nodes, ends = np.unique(np.concatenate([a[edges], b[edges]]), return_inverse=True)
@@ -110,7 +111,8 @@ def split_loose(label: I64, a: I64, b: I64, weight: F64, *, least_modularity: fl
         part = find_communities(len(nodes), x, y, weight[edges], resolution=1.0)
         if part.max(initial=0) == 0 or modularity(part, x, y, weight[edges]) < least_modularity:
             continue
-        label[nodes] = label.max() + 1 + part
+        label[nodes] = free + part
+        free += 1 + int(part.max())
         kept = part[x] == part[y]
         queue.extend(edges[kept][g] for g in _groups(part, x[kept]))
     return np.unique(label, return_inverse=True)[1]

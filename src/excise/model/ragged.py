@@ -32,21 +32,31 @@ class Ragged:
         """Return, for each value, the list that holds it. As long as the values: for lists that are short or few."""
         return np.repeat(np.arange(len(self), dtype=np.int64), self.sizes())
 
+    def owners_of(self, positions: I64) -> I64:
+        """Return the lists that hold the values at these positions."""
+        return np.searchsorted(self.offsets, positions, side="right") - 1
+
     def take(self, order: npt.NDArray[np.integer]) -> Ragged:
         """Return the lists in another order (or a selection of them)."""
-        return gather([self], np.zeros(len(order), np.int64), np.asarray(order, np.int64))
+        offsets = np.zeros(len(order) + 1, np.int64)
+        np.cumsum((self.offsets[1:] - self.offsets[:-1])[order], out=offsets[1:])
+        values = np.empty(offsets[-1], np.uint64)
+        _copy(self.offsets, self.values, np.asarray(order, np.int64), np.arange(len(order)), offsets, values)
+        return Ragged(offsets, values)
 
 
 def gather(parts: Sequence[Ragged], part: I64, position: I64) -> Ragged:
-    """Return list `position[i]` of `parts[part[i]]` for each i, copying every value once."""
+    """Return list `position[i]` of `parts[part[i]]` for each i, copying every value once. Linear in lists and values."""
     offsets = np.zeros(len(part) + 1, np.int64)
+    by_part = np.argsort(part, kind="stable")
+    ends = np.searchsorted(part[by_part], np.arange(len(parts) + 1))
+    mine = [by_part[ends[k] : ends[k + 1]] for k in range(len(parts))]
     for k, source in enumerate(parts):
-        mine = part == k
-        offsets[1:][mine] = source.sizes()[position[mine]]
+        offsets[1:][mine[k]] = source.sizes()[position[mine[k]]]
     np.cumsum(offsets, out=offsets)
     values = np.empty(offsets[-1], np.uint64)
     for k, source in enumerate(parts):
-        _copy(source.offsets, source.values, position, np.flatnonzero(part == k), offsets, values)
+        _copy(source.offsets, source.values, position, mine[k], offsets, values)
     return Ragged(offsets, values)
 
 

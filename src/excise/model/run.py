@@ -21,7 +21,7 @@ class Run:
     `rejected` (`rows`, `reasons` {word: count}, `samples` list of `path`, `row`, `reason`, `detail`),
     `unavailable` (list of `evidence`, `why`), `counts` (`exchanges`, `accounts`, `campaigns`, `accused_accounts`,
     `harvest_exchanges`, and `verdicts` {verdict: campaigns}), `period` (`first`, `last`, ISO times),
-    `events` (list of `at`, `kind`, `label`; never an account's id), `timing` (`stages` list of `name`, `seconds`; `peak_bytes`).
+    `events` (list of `at`, `kind`, `label`; never an account's id), `timing` (`stages` list of `name`, `seconds`, `cpu_seconds`, `peak_bytes`; `peak_bytes`).
     """
 
     info: dict[str, Any]

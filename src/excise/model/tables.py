@@ -6,7 +6,9 @@ table, -1 for "absent". Times are microseconds since 1970 UTC. Rows are in canon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ U32 = npt.NDArray[np.uint32]
 U8 = npt.NDArray[np.uint8]
 F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +158,10 @@ class Traffic:
     events: Events
     families: tuple[Family, ...]
     available: frozenset[str]
+    _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: str, derive: Callable[[], Result]) -> Result:
+        """Return what `derive` makes of this traffic, by a name of its own; the first answer is kept."""
+        if name not in self._derived:
+            self._derived[name] = derive()
+        return self._derived[name]

@@ -70,10 +70,12 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """How long one stage took."""
+    """How long one stage took, and the peak of memory up to its end."""
 
     name: str
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 class Timing(msgspec.Struct, frozen=True):

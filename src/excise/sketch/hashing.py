@@ -7,7 +7,7 @@ predicting hashes, it does not hide a short string from someone who knows the ke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numba
@@ -163,3 +163,14 @@ def take_or_zero(entries: U64, indices: pa.Array) -> U64:
     """`entries[indices]`, with 0 where an index is null."""
     with_null = np.append(entries, np.uint64(0))
     return with_null[np.asarray(indices.cast(pa.int64()).fill_null(len(entries)))]
+
+
+def combine(parts: Sequence[U64]) -> U64:
+    """Mix columns of hashes into one; 0 (absent) only where all are absent."""
+    out = np.zeros(len(parts[0]), np.uint64)
+    some = np.zeros(len(out), bool)
+    for part in parts:
+        out = (out ^ part) * np.uint64(0x9E3779B97F4A7C15)
+        out ^= out >> np.uint64(29)
+        some |= part != 0
+    return np.where(some, out | np.uint64(1), np.uint64(0))

@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 
 from excise.model import schema
 from excise.model.tables import I64, U64, Accounts, Events
-from excise.sketch.exchanges import combine
-from excise.sketch.hashing import hash_strings
+from excise.sketch.hashing import combine, hash_strings
 from excise.sketch.network import hash_networks
 
 

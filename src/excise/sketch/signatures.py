@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,13 @@ def relay_signatures(devices: pa.Array) -> U8:
     """Return 1 for each device id that holds a known relay's constant."""
     found = np.zeros(len(devices), np.uint8)
     for digest in device_digests():
-        hit = pc.match_substring(devices, digest, ignore_case=True)
-        found |= pc.fill_null(hit, False).to_numpy(zero_copy_only=False).astype(np.uint8)
+        found |= ask(devices, partial(pc.match_substring, pattern=digest, ignore_case=True))
     return found
+
+
+def ask(texts: pa.Array, question: Callable[[pa.Array], pa.Array]) -> U8:
+    """Return 1 where the answer for a text is true, 0 where it is false or there is no text; a dictionary is asked once an entry."""
+    if pa.types.is_dictionary(texts.type):
+        answers = np.append(ask(texts.dictionary, question), np.uint8(0))
+        return answers[pc.fill_null(texts.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)]
+    return pc.fill_null(question(texts), False).to_numpy(zero_copy_only=False).astype(np.uint8)
