@@ -1,0 +1,141 @@
+"""One inspection from left to right: walk, read, conclude, prove, order."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from excise.inspect import proof
+from excise.inspect.analyser import Analyser, Notes, Tree, is_python
+from excise.inspect.cache import Cache
+from excise.inspect.finding import Coverage, Finding, Gap, Report
+from excise.inspect.registry import ANALYSERS
+from excise.inspect.sandbox import Refused
+from excise.inspect.tree import Entry, Source, Unparsable
+from excise.inspect.walk import Listing, read, walk
+
+CHUNK = 64
+"""Files a worker takes at a time."""
+
+
+@dataclass(frozen=True)
+class FileNotes:
+    """What one file gave: the notes of each analyser by its place in the list, its gaps, its number of lines."""
+
+    path: str
+    notes: tuple[tuple[int, Notes], ...]
+    gaps: tuple[Gap, ...] = ()
+    lines: int = 0
+    key: str = ""
+
+
+def inspect(
+    root: Path, *, jobs: int = 1, cache: Cache | None = None, analysers: Sequence[Analyser] = ANALYSERS
+) -> Report:
+    """Look at the tree below `root`. Raises `UnreadableFile` where there is none; a bad file is a gap, never an error."""
+    listing = walk(root)
+    done = tuple(_read_all(listing, jobs, cache or Cache(), analysers))
+    found, failed = _conclude(listing, done, analysers)
+    gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
+    proven = proof.replay(listing, found)
+    coverage = Coverage(
+        files=sum(e.kind == "file" for e in listing.entries),
+        lines=sum(f.lines for f in done),
+        python_files=sum(is_python(f.path) for f in done),
+        gaps=gaps,
+    )
+    return Report(root.name or str(root), ordered(proven), coverage)
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first, then by place; of equal ones (same class, place and last step) the worst alone."""
+    ranked = sorted(findings, key=lambda f: (-f.severity, not f.proven, f.path, f.line, f.weakness, f.title))
+    kept: dict[tuple[str, str, int], Finding] = {}
+    for finding in ranked:
+        kept.setdefault((finding.weakness, finding.path, finding.line), finding)
+    return tuple(kept.values())
+
+
+def _read_all(
+    listing: Listing, jobs: int, cache: Cache, analysers: Sequence[Analyser]
+) -> Iterator[FileNotes]:
+    wanted = [e for e in listing.entries if e.kind == "file" and any(a.wants(e.path) for a in analysers)]
+    work = (listing.root, analysers, cache)
+    if jobs <= 1 or len(wanted) < 2 * CHUNK:
+        results: Iterable[FileNotes] = (read_one(listing.root, e, analysers, cache) for e in wanted)
+        yield from cache.kept(results)
+        return
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs, initializer=_begin, initargs=work) as pool:
+        yield from cache.kept(pool.imap(_read_one, wanted, chunksize=CHUNK))
+
+
+_work: tuple[Path, Sequence[Analyser], Cache]
+
+
+def _begin(root: Path, analysers: Sequence[Analyser], cache: Cache) -> None:
+    global _work  # noqa: PLW0603  what a worker process was started for
+    _work = (root, analysers, cache)
+
+
+def _read_one(entry: Entry) -> FileNotes:
+    root, analysers, cache = _work
+    return read_one(root, entry, analysers, cache)
+
+
+def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cache) -> FileNotes:
+    """Read one file and let every analyser that wants it take its notes."""
+    wanting = [(i, a) for i, a in enumerate(analysers) if a.wants(entry.path)]
+    limit = max(a.most_bytes for _, a in wanting)
+    source = read(root, entry, limit, head=any(a.head for _, a in wanting))
+    if isinstance(source, Gap):
+        return FileNotes(entry.path, (), (source,))
+    known = cache.get(source)
+    if known is not None:
+        return known
+    notes: list[tuple[int, Notes]] = []
+    gaps: list[Gap] = []
+    for i, analyser in wanting:
+        if source.size > analyser.most_bytes and not analyser.head:
+            gaps.append(Gap(entry.path, "too-large", f"{source.size:,} bytes for {analyser.id}"))
+            continue
+        took = _notes(analyser, source)
+        if isinstance(took, Gap):
+            gaps.append(took)
+        elif took is not None:
+            notes.append((i, took))
+    lines = source.data.count(b"\n") + 1 if is_python(entry.path) else 0
+    return FileNotes(entry.path, tuple(notes), tuple(dict.fromkeys(gaps)), lines, source.key)
+
+
+def _notes(analyser: Analyser, source: Source) -> Notes:
+    try:
+        return analyser.read(source)
+    except Unparsable as error:
+        return Gap(source.path, "unparsable", str(error))
+    except Refused:
+        raise
+    except (RecursionError, MemoryError) as error:
+        return Gap(source.path, "unparsable", f"too deep for {analyser.id} ({type(error).__name__})")
+    except Exception as error:  # noqa: BLE001  a hostile file must not end the run: it is said instead
+        return Gap(source.path, "analyser", f"{analyser.id}: {type(error).__name__}")
+
+
+def _conclude(
+    listing: Listing, done: Sequence[FileNotes], analysers: Sequence[Analyser]
+) -> tuple[list[Finding], list[Gap]]:
+    found: list[Finding] = []
+    failed: list[Gap] = []
+    for i, analyser in enumerate(analysers):
+        notes = {f.path: n for f in done for k, n in f.notes if k == i}
+        try:
+            said = [replace(f, analyser=analyser.id) for f in analyser.conclude(Tree(listing.entries, notes))]
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            failed.append(Gap("", "analyser", f"{analyser.id}: {type(error).__name__}: {error}"))
+        else:
+            found += said
+    return found, failed
