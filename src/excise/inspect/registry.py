@@ -5,5 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from excise.inspect.analyser import Analyser
+from excise.inspect.surfaces.analyser import SURFACE_ANALYSERS
+from excise.inspect.surfaces.links import LINKS
 
-ANALYSERS: Final[tuple[Analyser, ...]] = ()
+ANALYSERS: Final[tuple[Analyser, ...]] = (*SURFACE_ANALYSERS, LINKS)
