@@ -41,7 +41,7 @@ _NEGATED: Final = re.compile(
 )
 """Words of a line that speaks about such orders, as a rule against them does."""
 _SENDS_SECRETS: Final = re.compile(
-    r"\b(?:send|post|upload|submit|transmit|forward|exfiltrate|encode|append|include|report)\b[^.\n]{0,120}\b(?:\.env|env(?:ironment)?[ -]var\w*|api[ _-]?keys?|tokens?|secrets?|credentials?|passwords?|ssh[ -]keys?|id_rsa|private keys?|conversation|chat history|source code|system prompt)\b[^\n]{0,160}(?:https?://(?!localhost|127\.)|\b(?:webhook|url|endpoint|server|query param\w*)\b)",
+    r"\b(?:send|post|upload|submit|transmit|forward|exfiltrate|encode|append|include|report)\b[^.\n]{0,120}(?:\.env\b|\b(?:env(?:ironment)?[ -]var\w*|api[ _-]?keys?|tokens?|secrets?|credentials?|passwords?|ssh[ -]keys?|id_rsa|private keys?|conversation|chat history|source code|system prompt)\b)[^\n]{0,160}(?:https?://(?!localhost|127\.)|\b(?:webhook|url|endpoint|server|query param\w*)\b)",
     re.IGNORECASE,
 )
 _IMAGE: Final = re.compile(

@@ -39,6 +39,8 @@ def command_of(node: Node) -> str:
         return node.text
     if node.items is not None:
         return " ".join(item.string for item in node.items)
+    if node.pairs is None:
+        return ""
     words = [command_of(node.at("command")), command_of(node.at("args"))]
     return " ".join(word for word in words if word)
 
