@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from excise.inspect.analyser import Analyser
+from excise.inspect.artifacts.artifact import ARTIFACTS
 from excise.inspect.surfaces.analyser import SURFACE_ANALYSERS
 from excise.inspect.surfaces.links import LINKS
 
-ANALYSERS: Final[tuple[Analyser, ...]] = (*SURFACE_ANALYSERS, LINKS)
+ANALYSERS: Final[tuple[Analyser, ...]] = (*SURFACE_ANALYSERS, LINKS, ARTIFACTS)
