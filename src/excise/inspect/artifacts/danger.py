@@ -47,6 +47,7 @@ _ALLOWED_SHAPES: Final = (
     re.compile(
         r"numpy\.(?:u?int|float|complex)\d{1,3}|numpy\.(?:bool_?|str_|bytes_|void|datetime64|timedelta64)"
     ),
+    re.compile(r"numpy\.random\._(?:mt19937\.MT19937|pcg64\.PCG64(?:DXSM)?|philox\.Philox|sfc64\.SFC64)"),
     re.compile(
         r"torch\.(?:\w{1,20}Storage|Size|device|Tensor|dtype|u?int\d{1,2}|b?float\d{1,2}(?:_\w{1,8})?|complex\d{2,3}|bool|half|double|long|strided)"
     ),

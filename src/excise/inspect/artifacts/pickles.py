@@ -22,7 +22,8 @@ MOST_OPCODES = 3_000_000
 MOST_PICKLES = 1_000
 LONGEST_TEXT = 400
 MOST_STATE = 64
-_ITEM: Final = re.compile(r"^[<>|=]?([biufcSUVmMO?])(\d{0,6})")
+MOST_NESTED = 20
+_ITEM: Final = re.compile(r"^[<>|=]?([biufcSUVmM?])(\d{0,6})")
 _STEP_OVER: Final = "joblib.numpy_pickle.NumpyArrayWrapper"
 
 
@@ -103,8 +104,9 @@ def walk(data: bytes, start: int = 0) -> Seen:
     return seen
 
 
-def _one(file: io.BytesIO, data: bytes, seen: Seen) -> None:
-    machine = _Machine(seen, file, data)
+def _one(file: io.BytesIO, data: bytes, seen: Seen, level: int = 0) -> None:
+    """One pickle from where the file stands; an array of objects inside one is a pickle of its own."""
+    machine = _Machine(seen, file, data, level)
     try:
         for opcode, arg, at in pickletools.genops(file):
             seen.opcodes += 1
@@ -129,7 +131,8 @@ def _one(file: io.BytesIO, data: bytes, seen: Seen) -> None:
 class _Machine:
     """The stack and memo of one pickle."""
 
-    def __init__(self, seen: Seen, file: io.BytesIO, data: bytes) -> None:
+    def __init__(self, seen: Seen, file: io.BytesIO, data: bytes, level: int) -> None:
+        self.level = level
         self.seen = seen
         self.file = file
         self.data = data
@@ -207,9 +210,15 @@ class _Machine:
                 self.step_over(state)
 
     def step_over(self, state: dict[Any, Any]) -> None:
+        """Go past an array's bytes, or through the pickle of an array of objects."""
+        if _code(state.get("dtype")).lstrip("<>|=").startswith("O"):
+            if self.level >= MOST_NESTED:
+                raise ValueError
+            _one(self.file, self.data, self.seen, self.level + 1)
+            return
         here = self.file.tell()
         if isinstance(state.get("numpy_array_alignment_bytes"), int):
-            here += 1 + (self.data[here] if here < len(self.data) else 0)
+            here += 1 + self.data[here]
         size = _bytes_of(state.get("shape"), state.get("dtype"))
         if size is None or here + size > len(self.data):
             raise ValueError
@@ -217,19 +226,20 @@ class _Machine:
 
 
 def _bytes_of(shape: Any, dtype: Any) -> int | None:
-    """Bytes of an array; 0 for one of objects, whose pickle follows."""
-    code = (
-        dtype.args[0] if isinstance(dtype, _Made) and isinstance(dtype.args, tuple) and dtype.args else None
-    )
-    item = _ITEM.match(code) if isinstance(code, str) else None
+    """Bytes of an array; None where its type or shape is not known."""
+    item = _ITEM.match(_code(dtype))
     if item is None or not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
         return None
-    if item[1] == "O":
-        return 0
     count = 1
     for n in shape:
         count *= n
     return count * int(item[2] or 1) * (4 if item[1] == "U" else 1)
+
+
+def _code(dtype: Any) -> str:
+    """The text that a type of numpy was made of; empty where it is not known."""
+    args = dtype.args if isinstance(dtype, _Made) else None
+    return args[0] if isinstance(args, tuple) and args and isinstance(args[0], str) else ""
 
 
 def _set_items(machine: _Machine, pairs: list[Any]) -> None:

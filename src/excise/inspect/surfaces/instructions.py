@@ -8,6 +8,7 @@ from typing import Final
 
 from excise.inspect.finding import Severity
 from excise.inspect.surfaces.commands import judge
+from excise.inspect.surfaces.links import outside
 from excise.inspect.surfaces.surface import Surface, command_mark, foreign
 from excise.inspect.surfaces.verdict import Mark, Verdict
 from excise.inspect.tree import Source, Unparsable
@@ -67,7 +68,7 @@ def marks(source: Source) -> Iterator[Mark]:
     yield from concealed(source)
     visible = _without_comments(text)
     for number, words in enumerate(visible.split("\n"), 1):
-        yield from _visible(number, words)
+        yield from _visible(source.path, number, words)
     for found in _SHELL_BLOCK.finditer(visible):
         line = visible.count("\n", 0, found.end()) + 1
         yield command_mark(
@@ -118,7 +119,7 @@ def _hidden(source: Source, at: int, passage: str, kind: str) -> Iterator[Mark]:
         )
 
 
-def _visible(number: int, line: str) -> Iterator[Mark]:
+def _visible(path: str, number: int, line: str) -> Iterator[Mark]:
     sends = _SENDS_SECRETS.search(line)
     image = _IMAGE.search(line)
     conceals = CONCEALS.search(line)
@@ -152,6 +153,8 @@ def _visible(number: int, line: str) -> Iterator[Mark]:
             "agent-orders", "medium",
         )  # fmt: skip
     for found in _PULLS_IN.finditer(line):
+        if not found[1].startswith("~") and not outside(path, found[1]):
+            continue
         yield Mark(
             number, Verdict.ON_TRUST, Severity.MEDIUM, f"pulls a file from outside the tree in: {found[1][:80]}",
             found[1], "agent-orders", "medium",
