@@ -1,0 +1,113 @@
+"""Python text as functions with their dotted names, and the words of an expression."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Named:
+    """A function, its dotted name, and the class that it is a method of."""
+
+    symbol: str
+    node: Function
+    owner: ast.ClassDef | None
+
+
+def functions(tree: ast.Module) -> Iterator[Named]:
+    """Every function of a module, also inner ones, in the order of the text."""
+    stack: list[tuple[ast.AST, str, ast.ClassDef | None]] = [(n, "", None) for n in reversed(tree.body)]
+    while stack:
+        node, prefix, owner = stack.pop()
+        if isinstance(node, Function):
+            yield Named(prefix + node.name, node, owner)
+            stack += [(n, f"{prefix}{node.name}.", None) for n in reversed(node.body)]
+        elif isinstance(node, ast.ClassDef):
+            stack += [(n, f"{prefix}{node.name}.", node) for n in reversed(node.body)]
+        else:
+            stack += [
+                (n, prefix, owner)
+                for n in reversed(list(ast.iter_child_nodes(node)))
+                if isinstance(n, ast.stmt | ast.excepthandler)
+            ]
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` of names and attributes; of anything else the attributes that end it (`.b.c`), or nothing."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    head = node.id if isinstance(node, ast.Name) else ""
+    return ".".join([head, *reversed(parts)]) if parts or head else ""
+
+
+def last(node: ast.AST) -> str:
+    """The last part of a dotted name."""
+    return dotted(node).rpartition(".")[2]
+
+
+def calls(node: ast.AST) -> Iterator[tuple[ast.Call, str]]:
+    """Every call below `node` with the dotted name of what is called."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call):
+            yield inner, dotted(inner.func)
+
+
+def own_calls(function: Function) -> Iterator[tuple[ast.Call, str]]:
+    """The calls of a function without those of functions and classes inside it."""
+    stack: list[ast.AST] = list(reversed(function.body))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Function | ast.ClassDef):
+            continue
+        if isinstance(node, ast.Call):
+            yield node, dotted(node.func)
+        stack += reversed(list(ast.iter_child_nodes(node)))
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The value of a keyword argument."""
+    return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+def text_of(node: ast.AST | None) -> str:
+    """The text of a literal; empty for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def texts(node: ast.AST) -> frozenset[str]:
+    """Every literal text below `node`."""
+    return frozenset(
+        n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    )
+
+
+def constants(tree: ast.Module) -> dict[str, tuple[int, frozenset[str]]]:
+    """Names of a module and its classes that are set to a literal collection: line and texts of it."""
+    found: dict[str, tuple[int, frozenset[str]]] = {}
+    places = [tree.body, *(n.body for n in tree.body if isinstance(n, ast.ClassDef))]
+    for statement in (s for body in places for s in body):
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [statement.target], statement.value
+        else:
+            continue
+        collection = (
+            value.args[0]
+            if isinstance(value, ast.Call)
+            and value.args
+            and last(value.func) in {"set", "frozenset", "list", "tuple"}
+            else value
+        )
+        if isinstance(collection, ast.List | ast.Set | ast.Tuple | ast.Dict):
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    found[target.id] = (statement.lineno, texts(collection))
+    return found
