@@ -5,5 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from excise.inspect.analyser import Analyser
+from excise.inspect.python import flow
 
-ANALYSERS: Final[tuple[Analyser, ...]] = ()
+ANALYSERS: Final[tuple[Analyser, ...]] = (flow.ANALYSER,)
