@@ -7,7 +7,8 @@ from typing import Final
 from excise.inspect.analyser import Analyser
 from excise.inspect.artifacts.artifact import ARTIFACTS
 from excise.inspect.posture.registry import POSTURE
+from excise.inspect.python import flow
 from excise.inspect.surfaces.analyser import SURFACE_ANALYSERS
 from excise.inspect.surfaces.links import LINKS
 
-ANALYSERS: Final[tuple[Analyser, ...]] = (*SURFACE_ANALYSERS, LINKS, ARTIFACTS, *POSTURE)
+ANALYSERS: Final[tuple[Analyser, ...]] = (flow.ANALYSER, *POSTURE, *SURFACE_ANALYSERS, LINKS, ARTIFACTS)

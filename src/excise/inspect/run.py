@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,8 +70,8 @@ def _read_all(
         yield from cache.kept(results)
         return
     context = multiprocessing.get_context("fork")
-    with context.Pool(jobs, initializer=_begin, initargs=work) as pool:
-        yield from cache.kept(pool.imap(_read_one, wanted, chunksize=CHUNK))
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=work) as pool:
+        yield from cache.kept(pool.map(_read_one, wanted, chunksize=CHUNK))
 
 
 _work: tuple[Path, Sequence[Analyser], Cache]
@@ -77,6 +79,8 @@ _work: tuple[Path, Sequence[Analyser], Cache]
 
 def _begin(root: Path, analysers: Sequence[Analyser], cache: Cache) -> None:
     global _work  # noqa: PLW0603  what a worker process was started for
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work = (root, analysers, cache)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from excise.inspect.analyser import Analyser, Tree, is_python
 from excise.inspect.finding import Finding, Rule, Severity, Step
-from excise.inspect.posture.shape import Named, dotted, functions, keyword, own_calls, text_of
+from excise.inspect.posture.shape import Named, dotted, keyword, own_calls, shape, text_of, touched
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -25,6 +25,12 @@ DEEPEST: Final = 5
 """Calls that are followed from a tool."""
 _TOOL: Final = re.compile(
     r"(?:^|\.)(?:tool|tool_plain|function_tool|kernel_function|register_tool|register_for_llm|agent_tool|ai_function)$"
+)
+_DECLARES: Final = re.compile(
+    r"^[ \t]*@[\w.]*(?:tool|function)\w*|^[ \t]*class\s+\w+\([^)\n]*Tool\b", re.MULTILINE
+)
+_ABLE: Final = re.compile(
+    r"requests|httpx|aiohttp|session\.|client\.|http\.|urlopen|urlretrieve|goto|subprocess|os\.(?:system|popen|walk|environ)|getenv|\bopen\(|\bexec\(|\beval\(|read_text|read_bytes|listdir|scandir|iterdir|glob|imaplib|feedparser|fetch|sendmail|send_|chat_post|upload_|put_object|get_object|publish|get_password|get_messages|list_messages|read_inbox"
 )
 _TOOL_CLASS: Final = re.compile(
     r"(?:^|\.)(?:BaseTool|Tool|StructuredTool|FunctionTool|AgentTool|BasePydanticTool)$"
@@ -52,31 +58,10 @@ _INBOX: Final = re.compile(
 
 def read(source: Source) -> Any:
     """The functions of a file: what each calls and can do, and which are tools."""
-    text = source.text
-    if "def " not in text:
-        return None
-    may = any(
-        word in text
-        for word in (
-            "requests",
-            "httpx",
-            "aiohttp",
-            "subprocess",
-            "open(",
-            "read_text",
-            "getenv",
-            "environ",
-            "tool",
-            "Tool",
-            "smtplib",
-            "urlopen",
-        )
-    )
-    if not may:
-        return None
-    named = list(functions(source.syntax))
+    tools = _DECLARES.search(source.text) is not None
+    named = shape(source) if tools else touched(source, _ABLE)
     noted = [note for n in named if (note := _function(source, n))]
-    return {"functions": noted, "imports": _imports(source.syntax)} if noted else None
+    return {"functions": noted, "imports": _imports(source.syntax) if tools else {}} if noted else None
 
 
 def _function(source: Source, named: Named) -> dict[str, Any] | None:

@@ -21,15 +21,20 @@ from excise.inspect.posture.shape import (
     calls,
     constants,
     dotted,
-    functions,
     last,
     text_of,
     texts,
+    touched,
 )
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
 _RUNS: Final = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
+_RUNS_TEXT: Final = re.compile(r"(?<![\w.])(?:exec|eval)\(\s*[^\s\"')]")
+_DECIDES: Final = re.compile(
+    r"^[ \t]*(?:async\s+)?def\s+\w*(?:valid|verif|check|safe|sanit|contain|allow|forbid|restrict|secur|inspect|permit|block|dangerous|malicious)",
+    re.MULTILINE | re.IGNORECASE,
+)
 _INTERNALS: Final = frozenset(
     "__class__ __subclasses__ __globals__ __bases__ __mro__ __base__ __builtins__ __getattribute__ __dict__ __code__".split()
 )
@@ -49,26 +54,20 @@ _SPEAKS_OF_CODE: Final = re.compile(
 
 def read(source: Source) -> Any:
     """Checks of a file, and whether it runs code from text."""
-    text = source.text
-    runs = "exec(" in text or "eval(" in text
-    checks = "ast.parse" in text or "parse(" in text or re.search(r"\bin\b", text) is not None
-    if not runs and not checks:
+    runs = _RUNS_TEXT.search(source.text) is not None
+    if not runs and not _DECIDES.search(source.text):
         return None
     tree = source.syntax
-    sink = (
-        next(
-            (
-                call.lineno
-                for call, name in calls(tree)
-                if name in _RUNS and call.args and not _literal(call.args[0])
-            ),
-            0,
-        )
-        if runs
-        else 0
-    )
+    sink = _sink(tree) if runs else 0
     found = list(_checks(source, tree))
     return {"sink": sink, "text": source.line(sink).strip(), "checks": found} if sink or found else None
+
+
+def _sink(tree: ast.Module) -> int:
+    """The line of the first call that runs a text which is no literal; 0 for none."""
+    return next(
+        (c.lineno for c, name in calls(tree) if name in _RUNS and c.args and not _literal(c.args[0])), 0
+    )
 
 
 def _literal(node: ast.expr) -> bool:
@@ -76,10 +75,9 @@ def _literal(node: ast.expr) -> bool:
 
 
 def _checks(source: Source, tree: ast.Module) -> Iterator[dict[str, Any]]:
-    lists = constants(tree)
-    for named in functions(tree):
-        if not _refuses(named.node):
-            continue
+    candidates = [n for n in touched(source, _DECIDES) if _refuses(n.node)]
+    lists = constants(tree) if candidates else {}
+    for named in candidates:
         gaps = (
             _open_ways(named, tree, lists)
             if any(n.endswith("ast.parse") for _, n in calls(named.node))

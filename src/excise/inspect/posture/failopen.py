@@ -13,7 +13,7 @@ from typing import Final
 
 from excise.inspect.analyser import is_python, per_file
 from excise.inspect.finding import Finding, Severity, Step
-from excise.inspect.posture.shape import Function, Named, functions, last, own_calls
+from excise.inspect.posture.shape import Function, Named, last, own_calls, touched
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -21,7 +21,7 @@ _CHECK: Final = re.compile(
     r"^_*(?:verify|authenticate|authorize|authorise|sanitize|sanitise|scan|is_safe|is_allowed|is_authorized|is_trusted|is_valid_(?:token|signature|path|host|origin)"
     r"|check_(?:auth\w*|access|permission\w*|token|signature|safe\w*|path|url|host|origin|policy|scan\w*|malicious\w*|injection\w*)"
     r"|validate_(?:token|signature|path|url|host|origin|permission\w*|access|code|command|query|policy|safe\w*|input|request)"
-    r"|(?:verify|scan|authenticate|authorize|sanitize)_\w+|\w+_(?:guardrail|firewall)|ensure_(?:safe|allowed|authorized|trusted)\w*|require_(?:auth|permission)\w*)$"
+    r"|(?:verify|scan|authenticate|authorize|sanitize)_\w+|ensure_(?:safe|allowed|authorized|trusted)\w*|require_(?:auth|permission)\w*)$"
 )
 _YES: Final = re.compile(r"^_*(?:is|has|can|check|verify|validate|authenticate|authorize|allow)")
 _NOT_SECURITY: Final = re.compile(
@@ -31,14 +31,16 @@ _SECURITY: Final = re.compile(
     r"auth|safe|secur|trust|permi|allow|token|sign|malicious|danger|polic|valid_(?:path|url|host|origin)|origin|access|guard|inject|sandbox|credential|password",
     re.IGNORECASE,
 )
+_EXCEPT: Final = re.compile(r"^[ \t]*except\b", re.MULTILINE)
+_HOT: Final = re.compile(
+    r"verify|authenticat|authori[sz]|saniti[sz]|scan|is_|has_|can_|check_|validate|ensure_|require_|allow"
+)
 _BROAD: Final = frozenset({"Exception", "BaseException"})
 
 
 def find(source: Source) -> Iterator[Finding]:
     """The handlers of one file that let pass."""
-    if "except" not in source.text:
-        return
-    for named in functions(source.syntax):
+    for named in touched(source, _EXCEPT, _HOT):
         for node in _tries(named.node):
             yield from _passed(source, named, node)
             yield from _answered(source, named, node)

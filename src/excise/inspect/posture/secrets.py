@@ -9,7 +9,7 @@ from typing import Final
 
 from excise.inspect.analyser import is_python, per_file
 from excise.inspect.finding import Finding, Severity, Step
-from excise.inspect.posture.shape import Function, calls, functions, last, own_calls, text_of
+from excise.inspect.posture.shape import Function, calls, last, own_calls, text_of, touched
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -32,6 +32,7 @@ _NOT: Final = re.compile(
     r"tokenizer|tokeniz|vocab|token_count|tokens_per|max_token|num_token|merges|special_token|added_token|tokens?\.(?:py|rst|md)|example|template|sample",
     re.IGNORECASE,
 )
+_WRITES: Final = re.compile(r"chmod|write_text|write_bytes|\bopen\(")
 _READABLE: Final = 0o004
 _MOST: Final = 20_000
 
@@ -55,10 +56,7 @@ def _key(source: Source) -> Iterator[Finding]:
 
 
 def _python(source: Source) -> Iterator[Finding]:
-    text = source.text
-    if not ("chmod" in text or "write" in text or "dump" in text) or not _PATH.search(text):
-        return
-    for named in functions(source.syntax):
+    for named in touched(source, _WRITES, _PATH):
         closed = any(_closes(call, name) for call, name in calls(named.node))
         for call, name in own_calls(named.node):
             opened = _opens(call, name)

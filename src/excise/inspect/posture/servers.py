@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from excise.inspect.analyser import Analyser, Tree, is_python
 from excise.inspect.finding import Finding, Severity, Step
-from excise.inspect.posture.shape import Named, dotted, functions, keyword, last, own_calls, text_of
+from excise.inspect.posture.shape import Named, dotted, keyword, last, own_calls, shape, text_of, touched
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -33,6 +33,12 @@ _HOST: Final = re.compile(
 _OPEN_HOSTS: Final = frozenset({"0.0.0.0", "::", "[::]", "*"})  # noqa: S104  what is looked for
 _STARTS: Final = re.compile(
     r"(?:^|\.)(?:uvicorn\.run|run_app|run_simple|serve_forever|make_server|hypercorn\.run|HTTPServer|ThreadingHTTPServer|TCPServer|ThreadingTCPServer|start_server|TCPSite)$"
+)
+_STARTING: Final = re.compile(
+    r"uvicorn\.run|run_app|run_simple|serve_forever|make_server|hypercorn\.run|HTTPServer\(|TCPServer\(|start_server|TCPSite|\.serve\(|ws_serve|app\.run\(|(?:server|mcp|application)\.run\(|0\.0\.0\.0"
+)
+_ACTING: Final = re.compile(
+    r"\bexec\(|\beval\(|runpy|os\.system|popen|Popen|subprocess|pty\.|pexpect|pickle|dill|torch\.load|joblib|shutil|os\.(?:remove|unlink|rename)"
 )
 _APP_RUN: Final = re.compile(r"^(?:\w*app\w*|server|mcp|\w+_app|application)\.run$")
 _ACTS: Final = {
@@ -52,15 +58,12 @@ def read(source: Source) -> Any:
     text = source.text
     if not _WEB.search(text):
         return None
-    tree = source.syntax
-    auth, host = _AUTH.search(text), _HOST.search(text)
-    named = list(functions(tree))
     note = {
-        "starts": list(_starts(source, tree, named)),
-        "acts": [act for n in named if _handles(n) for act in _acting(source, n)],
-        "cors": list(_cors(source, tree)),
-        "auth": bool(auth),
-        "host": bool(host),
+        "starts": list(_starts(source)) if _STARTING.search(text) else [],
+        "acts": [act for n in touched(source, _ACTING) if _handles(n) for act in _acting(source, n)],
+        "cors": list(_cors(source)) if "allow_credentials" in text else [],
+        "auth": bool(_AUTH.search(text)),
+        "host": bool(_HOST.search(text)),
     }
     return note if any(note.values()) else None
 
@@ -84,9 +87,9 @@ def _acting(source: Source, named: Named) -> Iterator[dict[str, Any]]:
             }
 
 
-def _starts(source: Source, tree: ast.Module, named: list[Named]) -> Iterator[dict[str, Any]]:
-    where = [(n.symbol, n.node.lineno, n.node.end_lineno or n.node.lineno) for n in named]
-    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+def _starts(source: Source) -> Iterator[dict[str, Any]]:
+    where = [(n.symbol, n.node.lineno, n.node.end_lineno or n.node.lineno) for n in shape(source)]
+    for call in (n for n in ast.walk(source.syntax) if isinstance(n, ast.Call)):
         name = dotted(call.func)
         default = last(call.func) in {"add_argument", "Option", "option", "Argument"} and _asks_for_host(call)
         socket = name.endswith(("websockets.serve", "websockets.server.serve", "ws_serve"))
@@ -116,9 +119,9 @@ def _host(call: ast.Call) -> str:
     return ""
 
 
-def _cors(source: Source, tree: ast.Module) -> Iterator[dict[str, Any]]:
+def _cors(source: Source) -> Iterator[dict[str, Any]]:
     """Every origin allowed together with credentials."""
-    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+    for call in (n for n in ast.walk(source.syntax) if isinstance(n, ast.Call)):
         origins, credentials = keyword(call, "allow_origins"), keyword(call, "allow_credentials")
         wild = isinstance(origins, ast.List) and any(text_of(o) == "*" for o in origins.elts)
         pattern = text_of(keyword(call, "allow_origin_regex")) in {".*", "^.*$", "https?://.*"}

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+
+from excise.inspect.tree import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -18,8 +23,14 @@ class Named:
     owner: ast.ClassDef | None
 
 
+@lru_cache(maxsize=2)
+def shape(source: Source) -> tuple[Named, ...]:
+    """Every function of a file, also inner ones, in the order of the text; several analysers ask for the same file."""
+    return tuple(functions(source.syntax))
+
+
 def functions(tree: ast.Module) -> Iterator[Named]:
-    """Every function of a module, also inner ones, in the order of the text."""
+    """Every function of a module, also inner ones, in the order of the text. Only statements are visited."""
     stack: list[tuple[ast.AST, str, ast.ClassDef | None]] = [(n, "", None) for n in reversed(tree.body)]
     while stack:
         node, prefix, owner = stack.pop()
@@ -29,11 +40,39 @@ def functions(tree: ast.Module) -> Iterator[Named]:
         elif isinstance(node, ast.ClassDef):
             stack += [(n, f"{prefix}{node.name}.", node) for n in reversed(node.body)]
         else:
-            stack += [
-                (n, prefix, owner)
-                for n in reversed(list(ast.iter_child_nodes(node)))
-                if isinstance(n, ast.stmt | ast.excepthandler)
-            ]
+            stack += [(n, prefix, owner) for n in reversed(_inner(node))]
+
+
+def _inner(node: ast.AST) -> list[ast.AST]:
+    """The statements inside a statement."""
+    found: list[ast.AST] = []
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        found += getattr(node, name, ())
+    return found
+
+
+def touched(source: Source, *patterns: re.Pattern[str]) -> tuple[Named, ...]:
+    """The functions with a line for each of the patterns: all that need a closer look."""
+    lines = [_lines(source, pattern) for pattern in patterns]
+    if not all(lines):
+        return ()
+    return tuple(n for n in shape(source) if all(_within(n.node, found) for found in lines))
+
+
+def _lines(source: Source, pattern: re.Pattern[str]) -> list[int]:
+    breaks = _breaks(source)
+    return [bisect_left(breaks, m.start()) + 1 for m in pattern.finditer(source.text)]
+
+
+@lru_cache(maxsize=2)
+def _breaks(source: Source) -> list[int]:
+    return [m.start() for m in re.finditer("\n", source.text)]
+
+
+def _within(node: Function, lines: list[int]) -> bool:
+    first = min((d.lineno for d in node.decorator_list), default=node.lineno)
+    at = bisect_left(lines, first)
+    return at < len(lines) and lines[at] <= (node.end_lineno or node.lineno)
 
 
 def dotted(node: ast.AST) -> str:
