@@ -27,11 +27,16 @@ _TOOL: Final = re.compile(
     r"(?:^|\.)(?:tool|tool_plain|function_tool|kernel_function|register_tool|register_for_llm|agent_tool|ai_function)$"
 )
 _DECLARES: Final = re.compile(
-    r"^[ \t]*@[\w.]*(?:tool|function)\w*|^[ \t]*class\s+\w+\([^)\n]*Tool\b", re.MULTILINE
+    r"^[ \t]*@[\w.]*(?:tool|ai_function)\w*|^[ \t]*class\s+\w+\([^)\n]*Tool\b", re.MULTILINE
 )
-_ABLE: Final = re.compile(
-    r"requests|httpx|aiohttp|session\.|client\.|http\.|urlopen|urlretrieve|goto|subprocess|os\.(?:system|popen|walk|environ)|getenv|\bopen\(|\bexec\(|\beval\(|read_text|read_bytes|listdir|scandir|iterdir|glob|imaplib|feedparser|fetch|sendmail|send_|chat_post|upload_|put_object|get_object|publish|get_password|get_messages|list_messages|read_inbox"
-)
+_ABLE: Final = (
+    "requests.", "httpx.", "aiohttp", "session.get", "session.post", "client.get(", "client.post(", "urlopen", "urlretrieve",
+    ".goto(", "subprocess", "os.system", "os.popen", "os.walk", "environ", "getenv", "open(", "exec(", "eval(", "read_text",
+    "read_bytes", "listdir", "scandir", "iterdir", "glob(", "imaplib", "feedparser", "sendmail", "send_message", "send_email",
+    "chat_postMessage", "upload_file", "put_object", "get_object", "publish(", "get_password", "get_messages",
+    "list_messages", "read_inbox",
+)  # fmt: skip
+"""Words of calls that give an ability."""
 _TOOL_CLASS: Final = re.compile(
     r"(?:^|\.)(?:BaseTool|Tool|StructuredTool|FunctionTool|AgentTool|BasePydanticTool)$"
 )
@@ -58,7 +63,7 @@ _INBOX: Final = re.compile(
 
 def read(source: Source) -> Any:
     """The functions of a file: what each calls and can do, and which are tools."""
-    tools = _DECLARES.search(source.text) is not None
+    tools = "ool" in source.text and _DECLARES.search(source.text) is not None
     named = shape(source) if tools else touched(source, _ABLE)
     noted = [note for n in named if (note := _function(source, n))]
     return {"functions": noted, "imports": _imports(source.syntax) if tools else {}} if noted else None

@@ -22,6 +22,8 @@ from excise.inspect.posture.shape import (
     constants,
     dotted,
     last,
+    own_calls,
+    shape,
     text_of,
     texts,
     touched,
@@ -30,11 +32,19 @@ from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
 _RUNS: Final = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
-_RUNS_TEXT: Final = re.compile(r"(?<![\w.])(?:exec|eval)\(\s*[^\s\"')]")
-_DECIDES: Final = re.compile(
-    r"^[ \t]*(?:async\s+)?def\s+\w*(?:valid|verif|check|safe|sanit|contain|allow|forbid|restrict|secur|inspect|permit|block|dangerous|malicious)",
-    re.MULTILINE | re.IGNORECASE,
+_NAMED: Final = (
+    "ast.parse",
+    "__import__",
+    '"eval"',
+    "'eval'",
+    '"exec"',
+    "'exec'",
+    '"os"',
+    "'os'",
+    '"subprocess"',
+    "'subprocess'",
 )
+"""What a check of code cannot do without: the syntax of it, or a word that it forbids."""
 _INTERNALS: Final = frozenset(
     "__class__ __subclasses__ __globals__ __bases__ __mro__ __base__ __builtins__ __getattribute__ __dict__ __code__".split()
 )
@@ -54,20 +64,23 @@ _SPEAKS_OF_CODE: Final = re.compile(
 
 def read(source: Source) -> Any:
     """Checks of a file, and whether it runs code from text."""
-    runs = _RUNS_TEXT.search(source.text) is not None
-    if not runs and not _DECIDES.search(source.text):
+    text = source.text
+    runs = "exec(" in text or "eval(" in text
+    named = any(word in text for word in _NAMED)
+    if not runs and not named:
         return None
     tree = source.syntax
-    sink = _sink(tree) if runs else 0
-    found = list(_checks(source, tree))
+    sink = next(_sinks(source), 0) if runs else 0
+    found = list(_checks(source, tree)) if named else []
     return {"sink": sink, "text": source.line(sink).strip(), "checks": found} if sink or found else None
 
 
-def _sink(tree: ast.Module) -> int:
-    """The line of the first call that runs a text which is no literal; 0 for none."""
-    return next(
-        (c.lineno for c, name in calls(tree) if name in _RUNS and c.args and not _literal(c.args[0])), 0
-    )
+def _sinks(source: Source) -> Iterator[int]:
+    """The lines where functions run a text that is no literal."""
+    for named in touched(source, ("exec(", "eval(")):
+        for call, name in own_calls(named.node):
+            if name in _RUNS and call.args and not _literal(call.args[0]):
+                yield call.lineno
 
 
 def _literal(node: ast.expr) -> bool:
@@ -75,7 +88,7 @@ def _literal(node: ast.expr) -> bool:
 
 
 def _checks(source: Source, tree: ast.Module) -> Iterator[dict[str, Any]]:
-    candidates = [n for n in touched(source, _DECIDES) if _refuses(n.node)]
+    candidates = [n for n in shape(source) if _refuses(n.node)]
     lists = constants(tree) if candidates else {}
     for named in candidates:
         gaps = (

@@ -32,7 +32,7 @@ _NOT: Final = re.compile(
     r"tokenizer|tokeniz|vocab|token_count|tokens_per|max_token|num_token|merges|special_token|added_token|tokens?\.(?:py|rst|md)|example|template|sample",
     re.IGNORECASE,
 )
-_WRITES: Final = re.compile(r"chmod|write_text|write_bytes|\bopen\(")
+_WRITES: Final = ("chmod", "write_text", "write_bytes", "open(")
 _READABLE: Final = 0o004
 _MOST: Final = 20_000
 

@@ -20,26 +20,37 @@ from excise.inspect.posture.shape import Named, dotted, keyword, last, own_calls
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
-_WEB: Final = re.compile(
-    r"\b(?:fastapi|starlette|flask|aiohttp|http\.server|BaseHTTPServer|uvicorn|hypercorn|websockets|tornado|bottle|sanic|quart|falcon|socketserver|fastmcp|FastMCP|gradio)\b"
-)
-_AUTH: Final = re.compile(
-    r"\b(?:HTTPBearer|HTTPBasic\w*|APIKey(?:Header|Cookie|Query)|OAuth2\w*|AuthenticationMiddleware|login_required|requires?_auth\w*|auth_required|verify_(?:token|api_key|auth\w*|jwt|signature)|check_(?:token|auth\w*|api_key)|authenticat\w+|compare_digest|get_current_user|jwt\.decode|bearer_auth|BearerAuth\w*|TokenVerifier|auth_dependency|validate_token|[Xx]-[Aa][Pp][Ii]-[Kk]ey)\b"
-    r"|[\"'](?:Authorization|authorization)[\"']|\bauth\s*=\s*(?!None\b)\w"
-)
-_HOST: Final = re.compile(
-    r"TrustedHostMiddleware|\ballowed_hosts\b|\bALLOWED_HOSTS\b|headers(?:\.get\(|\[)\s*[\"'](?:[Hh]ost|[Oo]rigin)[\"']|\bcheck_origin\b|\bcheck_host\b|\borigins\s*=|TransportSecuritySettings|dns_rebinding|\bvalidate_(?:origin|host)\b|[\"'](?:sec-fetch-site|Sec-Fetch-Site)[\"']"
-)
+_WEB: Final = (
+    "fastapi", "starlette", "flask", "aiohttp", "http.server", "uvicorn", "hypercorn", "websockets", "tornado", "bottle",
+    "sanic", "quart", "falcon", "socketserver", "fastmcp", "FastMCP",
+)  # fmt: skip
+_AUTH: Final = (
+    "HTTPBearer", "HTTPBasic", "APIKeyHeader", "APIKeyCookie", "APIKeyQuery", "OAuth2", "login_required", "require_auth",
+    "requires_auth", "auth_required", "verify_token", "verify_api_key", "verify_auth", "verify_jwt", "verify_signature",
+    "check_token", "check_auth", "check_api_key", "authenticat", "Authenticat", "compare_digest", "get_current_user",
+    "jwt.decode", "bearer_auth", "BearerAuth", "TokenVerifier", "validate_token", "X-API-Key", "x-api-key",
+    '"Authorization"', "'Authorization'", '"authorization"', "'authorization'", "auth_dependency", "user_api_key_auth",
+)  # fmt: skip
+"""Signs that somebody is asked who they are."""
+_HOST: Final = (
+    "TrustedHostMiddleware", "allowed_hosts", "ALLOWED_HOSTS", "check_origin", "check_host", "origins=",
+    "TransportSecuritySettings", "dns_rebinding", "validate_origin", "validate_host", "sec-fetch-site", "Sec-Fetch-Site",
+    'get("host"', 'get("origin"', 'get("Host"', 'get("Origin"', "get('host'", "get('origin'", "get('Host'", "get('Origin'",
+    'headers["host"]', 'headers["origin"]', 'headers["Host"]', 'headers["Origin"]',
+)  # fmt: skip
+"""Signs that a request's Host or Origin is looked at."""
 _OPEN_HOSTS: Final = frozenset({"0.0.0.0", "::", "[::]", "*"})  # noqa: S104  what is looked for
 _STARTS: Final = re.compile(
     r"(?:^|\.)(?:uvicorn\.run|run_app|run_simple|serve_forever|make_server|hypercorn\.run|HTTPServer|ThreadingHTTPServer|TCPServer|ThreadingTCPServer|start_server|TCPSite)$"
 )
-_STARTING: Final = re.compile(
-    r"uvicorn\.run|run_app|run_simple|serve_forever|make_server|hypercorn\.run|HTTPServer\(|TCPServer\(|start_server|TCPSite|\.serve\(|ws_serve|app\.run\(|(?:server|mcp|application)\.run\(|0\.0\.0\.0"
-)
-_ACTING: Final = re.compile(
-    r"\bexec\(|\beval\(|runpy|os\.system|popen|Popen|subprocess|pty\.|pexpect|pickle|dill|torch\.load|joblib|shutil|os\.(?:remove|unlink|rename)"
-)
+_STARTING: Final = (
+    "uvicorn.run", "run_app(", "run_simple(", "make_server(", "hypercorn.run", "HTTPServer(", "TCPServer(", "start_server(",
+    "TCPSite(", ".serve(", "ws_serve(", "app.run(", "server.run(", "mcp.run(", "application.run(", "0.0.0.0",  # noqa: S104
+)  # fmt: skip
+_ACTING: Final = (
+    "exec(", "eval(", "runpy", "os.system", "popen", "Popen", "subprocess", "pty.", "pexpect", "pickle", "dill",
+    "torch.load", "joblib", "shutil", "os.remove", "os.unlink", "os.rename",
+)  # fmt: skip
 _APP_RUN: Final = re.compile(r"^(?:\w*app\w*|server|mcp|\w+_app|application)\.run$")
 _ACTS: Final = {
     "runs code": frozenset({"exec", "eval", "runpy.run_path", "runpy.run_module"}),
@@ -56,16 +67,20 @@ _DO: Final = re.compile(r"^do_(?:GET|POST|PUT|DELETE|PATCH)$")
 def read(source: Source) -> Any:
     """Starts of servers, handlers that act, and signs of protection in one file."""
     text = source.text
-    if not _WEB.search(text):
+    if not _any(_WEB, text):
         return None
     note = {
-        "starts": list(_starts(source)) if _STARTING.search(text) else [],
+        "starts": list(_starts(source)) if _any(_STARTING, text) else [],
         "acts": [act for n in touched(source, _ACTING) if _handles(n) for act in _acting(source, n)],
         "cors": list(_cors(source)) if "allow_credentials" in text else [],
-        "auth": bool(_AUTH.search(text)),
-        "host": bool(_HOST.search(text)),
+        "auth": _any(_AUTH, text),
+        "host": _any(_HOST, text),
     }
     return note if any(note.values()) else None
+
+
+def _any(words: tuple[str, ...], text: str) -> bool:
+    return any(word in text for word in words)
 
 
 def _handles(named: Named) -> bool:

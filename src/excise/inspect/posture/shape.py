@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,21 +51,38 @@ def _inner(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def touched(source: Source, *patterns: re.Pattern[str]) -> tuple[Named, ...]:
-    """The functions with a line for each of the patterns: all that need a closer look."""
-    lines = [_lines(source, pattern) for pattern in patterns]
-    if not all(lines):
-        return ()
-    return tuple(n for n in shape(source) if all(_within(n.node, found) for found in lines))
+def touched(source: Source, words: Iterable[str], also: re.Pattern[str] | None = None) -> Iterator[Named]:
+    """The functions that hold one of `words`, and a match of `also`: all that need a closer look.
+
+    Words are looked for as plain text first, which costs a hundredth of a pattern or a walk of the tree.
+    """
+    lines = sorted(_lines(source, words))
+    if lines:
+        for named in shape(source):
+            if _within(named.node, lines) and (also is None or also.search(_text(source, named.node))):
+                yield named
 
 
-def _lines(source: Source, pattern: re.Pattern[str]) -> list[int]:
-    breaks = _breaks(source)
-    return [bisect_left(breaks, m.start()) + 1 for m in pattern.finditer(source.text)]
+def _text(source: Source, node: Function) -> str:
+    return "\n".join(source.lines[node.lineno - 1 : node.end_lineno])
+
+
+def _lines(source: Source, words: Iterable[str]) -> set[int]:
+    """The lines that hold one of the words."""
+    found = set()
+    text = source.text
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            line = bisect_left(_breaks(source), at) + 1
+            found.add(line)
+            at = text.find(word, at + len(word))
+    return found
 
 
 @lru_cache(maxsize=2)
 def _breaks(source: Source) -> list[int]:
+    """Where the lines end."""
     return [m.start() for m in re.finditer("\n", source.text)]
 
 
