@@ -64,9 +64,16 @@ _INBOX: Final = re.compile(
 def read(source: Source) -> Any:
     """The functions of a file: what each calls and can do, and which are tools."""
     tools = "ool" in source.text and _DECLARES.search(source.text) is not None
-    named = shape(source) if tools else touched(source, _ABLE)
+    named = shape(source) if tools else _able(source)
     noted = [note for n in named if (note := _function(source, n))]
     return {"functions": noted, "imports": _imports(source.syntax) if tools else {}} if noted else None
+
+
+def _able(source: Source) -> list[Named]:
+    """Functions that may have an ability, and those of the same file that call them."""
+    first = {n.symbol: n for n in touched(source, _ABLE)}
+    callers = touched(source, {n.node.name + "(" for n in first.values()})
+    return list((first | {n.symbol: n for n in callers}).values())
 
 
 def _function(source: Source, named: Named) -> dict[str, Any] | None:

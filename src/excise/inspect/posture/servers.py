@@ -70,7 +70,7 @@ def read(source: Source) -> Any:
     if not _any(_WEB, text):
         return None
     note = {
-        "starts": list(_starts(source)) if _any(_STARTING, text) else [],
+        "starts": list({s["line"]: s for s in _starts(source)}.values()) if _any(_STARTING, text) else [],
         "acts": [act for n in touched(source, _ACTING) if _handles(n) for act in _acting(source, n)],
         "cors": list(_cors(source)) if "allow_credentials" in text else [],
         "auth": _any(_AUTH, text),
