@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from excise.inspect.analyser import Analyser
-from excise.inspect.python import flow
+from excise.inspect.python import flow, validators
 
-ANALYSERS: Final[tuple[Analyser, ...]] = (flow.ANALYSER,)
+ANALYSERS: Final[tuple[Analyser, ...]] = (flow.ANALYSER, validators.ANALYSER)

@@ -43,6 +43,8 @@ def _method(local: Local, node: Function) -> str:
     if local.cls is None:
         return "http" if params[:1] in (["request"], ["req"]) and _is_request(node, 0) else ""
     bases = [dotted(b) for b in local.cls.bases]
+    if v.PROMPT_CLASS.search(local.cls.name) and node.name in v.PROMPT_METHODS:
+        return "message"
     if any(v.TOOL_BASES.search(b) for b in bases) and node.name in v.TOOL_METHODS:
         return "tool"
     if any(v.HANDLER_BASES.search(b) for b in bases) and node.name in v.HANDLER_METHODS:

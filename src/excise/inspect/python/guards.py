@@ -189,8 +189,8 @@ def _predicate(node: ast.Call, local: Local) -> tuple[list[Fact], list[Fact]]:
         types = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
         return (_about(node.args[0], local, "typed"), []) if types and types <= {"int", "float", "bool", "UUID"} else ([], [])
     if name in ("getattr", "hasattr") and len(node.args) >= 2:
-        marks = isinstance(node.args[1], ast.Constant) and str(node.args[1].value)
-        return (_about(node.args[0], local, "allow"), []) if marks else ([], [])
+        marks = isinstance(node.args[1], ast.Constant)
+        return (_about(node.args[0], local, "mark"), []) if marks else ([], [])
     if name in ("re.match", "re.fullmatch", "re.search") and len(node.args) > 1:
         return _about(node.args[1], local, "regex"), []
     if name.endswith(("commonpath", "os.path.samefile")):
@@ -223,6 +223,8 @@ def _prefix(base: ast.expr, node: ast.Call, local: Local) -> tuple[list[Fact], l
         text = argument.value if isinstance(argument.value, str) else argument.value.decode("latin-1")
         if "://" in text and len(text.split("://")[1]) > 1:
             return _about(base, local, "prefix"), []
+        if text in ("-", "--"):
+            return [], _about(base, local, "dash")
         if text in ("/", "\\", "..", "_", "__"):
             kind = {"/": "absolute", "\\": "absolute", "..": "weak-dotdot"}.get(text, "prefix")
             return [], _about(base, local, kind)

@@ -23,6 +23,15 @@ MOST_DEPTH: Final = 12
 """Results of results that are looked into."""
 
 
+EXECUTING: Final = frozenset({"code-execution", "command-execution"})
+
+
+def _is_tool(owner: Class, func: Func) -> bool:
+    """A class that agents call: named or derived as a tool, by the methods that agents call."""
+    names = (owner.name, *owner.record["b"])
+    return func.qual.rpartition(".")[2] in v.TOOL_METHODS and any(v.TOOL_BASES.search(n) for n in names)
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One line that a value came over, in which function, and what happens there (`source`, `flow`, `call`, `sink`)."""
@@ -161,6 +170,8 @@ class Linker:
                             )
             if len(out) > MOST_BASES:
                 break
+        if not out and func.record["c"][at][0].startswith("n:"):  # meant by its name alone: it may be another library's
+            return self.bases(func, [*given, *receiver], depth)
         return out[:MOST_BASES]
 
     def _filled(self, callee: Func, arguments: list[Any], param: int, skipped: int) -> list[Any]:
@@ -221,9 +232,25 @@ class Linker:
         for func in self.program.funcs:
             for row in func.record["s"]:
                 yield from self._sink(func, row, queue, seen)
+        tools: dict[str, Flow] = {}
         while queue:
             flow = queue.popleft()
+            owner = flow.func.owner
+            if owner is not None and flow.weakness in EXECUTING and _is_tool(owner, flow.func):
+                tools.setdefault(owner.name, flow)
             yield from self._up(flow, queue, seen)
+        yield from self._handed(tools)
+
+    def _handed(self, tools: dict[str, Flow]) -> Iterator[Found]:
+        """Where a tool that executes its argument is made, for an agent to use, without an opt-in of the caller."""
+        for (func_id, at), meant in self._meant.items():
+            for callee, _ in meant:
+                flow = tools.get(callee.name) if isinstance(callee, Class) else None
+                func = self.program.funcs[func_id]
+                call = func.record["c"][at]
+                if flow is not None and func.record["q"] and not call[5]:
+                    hop = Hop(func, call[1], "call", call[2])
+                    yield Found(flow, "handed", (hop, *flow.hops), "", hop)
 
     def _sink(self, func: Func, row: list[Any], queue: deque[Flow], seen: set[Any]) -> Iterator[Found]:
         weakness, line, what, text, value, name, owner = row

@@ -151,6 +151,8 @@ class Local:
         """Remember the class of `x = Class(...)` and `self.x = Class(...)`."""
         if isinstance(value, ast.Await):
             value = value.value
+        if isinstance(value, ast.List) and isinstance(targets[0], ast.Name):
+            self.types[targets[0].id] = "list"
         if not isinstance(value, ast.Call):
             return
         name = dotted(value.func)

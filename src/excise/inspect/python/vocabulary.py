@@ -167,16 +167,19 @@ METHOD_SINKS: Final[dict[str, tuple[str, int, str, str, str]]] = {
     "run_cell": (_EXEC, 0, "raw_cell", "executed as Python", r""),
     "exec_command": (_CMD, 0, "command", "run by a shell", r""),
     "exec_run": (_CMD, 0, "cmd", "run in a container", r"container"),
-    "update_settings": (_DYN, -2, "", "merged into the settings", r""),
+    **{
+        name: (_DYN, -3, "", "merged into the settings", r"")
+        for name in ("update_settings", "set_settings", "update_config", "set_config", "update_configuration")
+    },
     "recv_pyobj": (_DES, -1, "", "received and unpickled", r""),
 }
-"""Argument -1 is the object that the method is called on, -2 whichever argument is untrusted."""
+"""Argument -1 is the object that the method is called on, -2 whichever argument is untrusted, -3 the last."""
 
 SHELL_ONLY: Final = frozenset({"subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output",
                                "subprocess.Popen", "asyncio.create_subprocess_exec"})  # fmt: skip
 
 UNSAFE_YAML: Final = re.compile(r"(Unsafe|Full|^|\.|C)Loader$")
-SAFE_YAML: Final = re.compile(r"Safe|BaseLoader|safe")
+SAFE_YAML: Final = re.compile(r"(?<![Uu]n)[Ss]afe|BaseLoader|FullLoader")
 
 # Sources
 
@@ -208,6 +211,9 @@ TOOL_BASES: Final = re.compile(r"(^|\.)\w*Tool$")
 TOOL_METHODS: Final = frozenset({"_run", "_arun", "run", "arun", "forward", "execute", "invoke", "__call__", "call"})
 HANDLER_BASES: Final = re.compile(r"(RequestHandler|APIHandler|JupyterHandler|HTTPEndpoint|APIView|Resource|MethodView|WebSocketHandler)$")
 HANDLER_METHODS: Final = frozenset({"get", "post", "put", "delete", "patch", "head", "do_GET", "do_POST", "do_PUT", "on_message"})
+PROMPT_CLASS: Final = re.compile(r"Prompt\w*(Template|Builder)$")
+PROMPT_METHODS: Final = frozenset({"format", "aformat", "format_prompt", "format_messages", "run", "invoke"})
+"""The variables of a prompt are what its users write."""
 SERVICER_BASES: Final = re.compile(r"Servicer(Stub)?$")
 
 MODEL_METHODS: Final = frozenset(
@@ -284,7 +290,7 @@ ACCEPTED: Final[dict[str, frozenset[str]]] = {
     "archive-extraction": frozenset({"contain", "dotdot", "validator", "gate", "integrity", "allow"}),
     "request-forgery": frozenset({"host", "allow", "prefix", "validator", "gate", "regex", "typed"}),
     "xml-entities": frozenset({"validator", "gate"}),
-    "dynamic-dispatch": frozenset({"allow", "validator", "gate", "regex", "typed", "prefix", "deny", "contain"}),
+    "dynamic-dispatch": frozenset({"allow", "validator", "gate", "regex", "typed", "prefix", "deny", "contain", "mark"}),
     "remote-code-trust": frozenset({"gate", "validator"}),
 }
 """The kinds of guards that keep a weakness away."""
