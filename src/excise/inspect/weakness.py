@@ -96,11 +96,18 @@ WEAKNESSES: Final[tuple[Weakness, ...]] = (
         "look the name up in a literal table of what may be called",
     ),
     Weakness(
-        "weak-validator",
-        "A check can be passed by what it should stop",
-        (184, 20, 693),
-        "whatever the check was to prevent",
-        "compare with what is allowed after the value has been decoded and resolved, not with what is forbidden",
+        "weak-path-check",
+        "A check of a path can be passed by a path that it should stop",
+        (22, 184, 20),
+        "reading or writing files outside the intended folder",
+        "decode and resolve the path, then compare it with the resolved folder",
+    ),
+    Weakness(
+        "deny-listed-code",
+        "Code is run after a list of what it may not do, which leaves something out",
+        (184, 94, 693),
+        "code execution past the list",
+        "allow the few kinds of nodes that are needed, or run the code in an isolated process",
     ),
     Weakness(
         "inconsistent-guard",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from excise.inspect.python.local import Local, Value
 
 STDLIB: Final = sys.stdlib_module_names
+ARGUMENT: Final = "given as an argument of a process"
+"""What happens to a value that is one word of an argument list: it may be read as an option."""
 MOST_CALLS: Final = 2_000
 """Calls of one function that are linked; a function with more is a table of generated code."""
 PLAIN_METHODS: Final = frozenset(
@@ -50,22 +52,14 @@ def call(self: Local, node: ast.Call) -> Value:
     if full in v.JOINERS:
         return _joined(node, arguments, receiver)
     if name.endswith("urljoin") and len(arguments) > 1:
-        return union(
-            arguments[0][1], via(arguments[1][1], node.lineno, "url" if not arguments[0][1] else "host")
-        )
+        return union(arguments[0][1], via(arguments[1][1], node.lineno, "url" if not arguments[0][1] else "host"))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "joinpath":
         return union(receiver, via(union(*(x for _, x in arguments)), node.lineno, "join"))
-    if (
-        isinstance(node.func, ast.Attribute)
-        and node.func.attr == "get"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    ):
-        return union(
-            self._take(receiver, str(node.args[0].value), node.lineno), *(x for _, x in arguments[1:])
-        )
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
+        return union(self._take(receiver, str(node.args[0].value), node.lineno), *(x for _, x in arguments[1:]))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
         return union(receiver, via(union(*(x for _, x in arguments)), node.lineno, "fmt"))
+    _callbacks(self, node, arguments)
     ref = _reference(self, node, name, full)
     if ref and len(self.calls) < MOST_CALLS:
         return _record(self, node, ref, receiver, arguments)
@@ -88,11 +82,7 @@ def _joined(node: ast.Call, arguments: list[tuple[Any, Value]], receiver: Value)
     from excise.inspect.python.local import union, via
 
     if len(arguments) == 1:
-        return (
-            via(arguments[0][1], node.lineno, "whole")
-            if all(not p for p, _ in arguments[0][1].values())
-            else via(arguments[0][1], node.lineno)
-        )
+        return via(arguments[0][1], node.lineno, "whole") if all(not p for p, _ in arguments[0][1].values()) else via(arguments[0][1], node.lineno)
     first = arguments[0][1] if arguments else {}
     return union(receiver, first, via(union(*(x for _, x in arguments[1:])), node.lineno, "join"))
 
@@ -120,21 +110,11 @@ def _source_kind(self: Local, node: ast.Call, name: str, full: str) -> str | Non
     owner = name.rpartition(".")[0]
     if attr in ("get_argument", "get_body_argument", "get_query_argument", "get_json_body", "get_arguments"):
         return "http"
-    if (
-        attr in v.MODEL_METHODS
-        and v.MODEL_RECEIVERS.search(owner.removesuffix("()").lower())
-        and not owner.startswith("re.")
-    ):
+    if attr in v.MODEL_METHODS and v.MODEL_RECEIVERS.search(owner.removesuffix("()").lower()) and not owner.startswith("re."):
         return "model"
-    if attr in v.MESSAGE_METHODS and re.search(
-        r"sock|ws|websocket|conn|queue|redis|channel|stream", owner.lower()
-    ):
+    if attr in v.MESSAGE_METHODS and re.search(r"sock|ws|websocket|conn|queue|redis|channel|stream", owner.lower()):
         return "message"
-    if (
-        attr in ("get", "request")
-        and owner.split(".")[-1] in ("session", "http_client", "_session")
-        and node.args
-    ):
+    if attr in ("get", "request") and owner.split(".")[-1] in ("session", "http_client", "_session") and node.args:
         return "network"
     return None
 
@@ -142,46 +122,33 @@ def _source_kind(self: Local, node: ast.Call, name: str, full: str) -> str | Non
 # Sinks
 
 
-def _note_sinks(
-    self: Local, node: ast.Call, name: str, full: str, receiver: Value, arguments: list[tuple[Any, Value]]
-) -> None:
+def _note_sinks(self: Local, node: ast.Call, name: str, full: str, receiver: Value, arguments: list[tuple[Any, Value]]) -> None:
     found = v.SINKS.get(full)
     if found is not None:
         weakness, at, keyword, what = found
         if _applies(self, node, full):
             _sink(self, node, weakness, what, _pick(arguments, at, keyword), full)
+        elif full in v.SHELL_ONLY and not _ends_options(node):
+            _sink(self, node, weakness, ARGUMENT, _pick(arguments, -2 if len(node.args) > 1 else at, keyword), full)
     elif isinstance(node.func, ast.Attribute):
         method = v.METHOD_SINKS.get(node.func.attr)
         if method is not None and full.split(".")[0] not in STDLIB:
             weakness, at, keyword, what, owner = method
-            if (not owner or re.search(owner, name.rpartition(".")[0].lower())) and _method_applies(
-                self, node, weakness, receiver
-            ):
+            if (not owner or re.search(owner, name.rpartition(".")[0].lower())) and _method_applies(self, node, weakness, receiver):
                 value = receiver if at == -1 else _pick(arguments, at, keyword)
                 _sink(self, node, weakness, what, value, name)
+    if re.search(r"(^|\.)repo\w*\.git\.\w+$|(^|\.)git_repo\.git\.\w+$", name):
+        _sink(self, node, "command-execution", ARGUMENT, _pick(arguments, -2, ""), name)
     if isinstance(node.func, ast.Name) and node.func.id in self.dispatchers:
         value, line = self.dispatchers[node.func.id]
         _sink(self, node, "dynamic-dispatch", f"called after getattr (line {line})", value, "getattr")
     if isinstance(node.func, ast.Call) and dotted(node.func.func) == "getattr" and len(node.func.args) > 1:
-        _sink(
-            self,
-            node,
-            "dynamic-dispatch",
-            "the name of what is called",
-            self.eval(node.func.args[1]),
-            "getattr",
-        )
+        _sink(self, node, "dynamic-dispatch", "the name of what is called", self.eval(node.func.args[1]), "getattr")
     if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(arguments) > 1:
         _sink(self, node, "dynamic-dispatch", "the name of what is set", arguments[1][1], "setattr")
     for keyword_ in node.keywords:
-        if (
-            keyword_.arg == "trust_remote_code"
-            and isinstance(keyword_.value, ast.Constant)
-            and keyword_.value.value is True
-        ):
-            self.sinks.append(
-                _row(self, "remote-code-trust", node, "trusts code that comes with the model", {}, name)
-            )
+        if keyword_.arg == "trust_remote_code" and isinstance(keyword_.value, ast.Constant) and keyword_.value.value is True:
+            self.sinks.append(_row(self, "remote-code-trust", node, "trusts code that comes with the model", {}, name))
 
 
 def _pick(arguments: list[tuple[Any, Value]], at: int, keyword: str) -> Value:
@@ -189,6 +156,8 @@ def _pick(arguments: list[tuple[Any, Value]], at: int, keyword: str) -> Value:
 
     if at == -2:
         return union(*(value for _, value in arguments))
+    if at == -3:
+        return arguments[-1][1] if arguments else {}
     for key, value in arguments:
         if key in (at, keyword) or key == "*":
             return value
@@ -201,11 +170,7 @@ def _applies(self: Local, node: ast.Call, full: str) -> bool:
         loader = given.get("Loader", node.args[1] if len(node.args) > 1 else None)
         if loader is None:
             return True
-        return (
-            bool(v.UNSAFE_YAML.search(absolute(self.module, dotted(loader))))
-            and not v.SAFE_YAML.search(dotted(loader))
-            and "Full" not in dotted(loader)
-        )
+        return bool(v.UNSAFE_YAML.search(absolute(self.module, dotted(loader)))) and not v.SAFE_YAML.search(dotted(loader))
     if full == "torch.load":
         only = given.get("weights_only")
         return only is None or (isinstance(only, ast.Constant) and not only.value)
@@ -215,7 +180,7 @@ def _applies(self: Local, node: ast.Call, full: str) -> bool:
     if full.endswith("parse_expr"):
         return not {"local_dict", "global_dict"} & given.keys()
     if full in v.SHELL_ONLY:
-        return _command_matters(node, given)
+        return _command_matters(self, node, given)
     if full.startswith("lxml."):
         return "parser" not in given and len(node.args) < 2
     if full == "eval" and len(node.args) > 1:
@@ -226,7 +191,7 @@ def _applies(self: Local, node: ast.Call, full: str) -> bool:
     return True
 
 
-def _command_matters(node: ast.Call, given: dict[str | None, ast.expr]) -> bool:
+def _command_matters(self: Local, node: ast.Call, given: dict[str | None, ast.expr]) -> bool:
     """A shell, a whole command, a program of their choice, or an interpreter with code: not a mere argument of a list."""
     shell = given.get("shell")
     if isinstance(shell, ast.Constant) and shell.value:
@@ -235,10 +200,15 @@ def _command_matters(node: ast.Call, given: dict[str | None, ast.expr]) -> bool:
     if isinstance(first, (ast.List, ast.Tuple)) and first.elts:
         if not isinstance(first.elts[0], ast.Constant):
             return True
-        return any(
-            isinstance(e, ast.Constant) and e.value in ("-c", "-e", "/c", "-Command") for e in first.elts
-        )
-    return True
+        return any(isinstance(e, ast.Constant) and e.value in ("-c", "-e", "/c", "-Command") for e in first.elts)
+    if isinstance(first, ast.Starred) or (isinstance(first, ast.Constant) and len(node.args) > 1):
+        return False
+    return not (isinstance(first, ast.Name) and self.types.get(first.id) == "list")
+
+
+def _ends_options(node: ast.Call) -> bool:
+    """Whether `--` stands in the argument list."""
+    return any(isinstance(n, ast.Constant) and n.value == "--" for n in ast.walk(node))
 
 
 def _method_applies(self: Local, node: ast.Call, weakness: str, receiver: Value) -> bool:
@@ -276,9 +246,7 @@ def _text(self: Local, node: ast.Call) -> str:
 
 def packed(self: Local, value: Value) -> list[Any]:
     """A value as plain lists, with the guards of each origin at this point."""
-    return [
-        [list(origin), part, list(lines), self.guards.of(origin)] for origin, (part, lines) in value.items()
-    ]
+    return [[list(origin), part, list(lines), self.guards.of(origin)] for origin, (part, lines) in value.items()]
 
 
 # Calls to link
@@ -304,7 +272,7 @@ def _reference(self: Local, node: ast.Call, name: str, full: str) -> str:
     if isinstance(base, ast.Call) and dotted(base.func) == "super":
         return f"u:{attr}"
     kind = _type_of(self, base)
-    if kind and not kind.startswith("self."):
+    if kind and kind != "list" and not kind.startswith("self."):
         return "" if kind.split(".")[0] in STDLIB else f"t:{kind}:{attr}"
     if kind.startswith("self.") and kind.count(".") == 1:
         return f"a:{kind[5:]}:{attr}"
@@ -316,9 +284,29 @@ def _reference(self: Local, node: ast.Call, name: str, full: str) -> str:
     return "" if attr in PLAIN_METHODS or attr.startswith("__") else f"n:{attr}"
 
 
-def _record(
-    self: Local, node: ast.Call, ref: str, receiver: Value, arguments: list[tuple[Any, Value]]
-) -> Value:
+def _callbacks(self: Local, node: ast.Call, arguments: list[tuple[Any, Value]]) -> None:
+    """A function that is handed over together with values is called with them: `map(f, xs)`, `to_thread(f, x)`."""
+    from excise.inspect.python.local import union
+
+    if len(node.args) + len(node.keywords) < 2 or len(self.calls) >= MOST_CALLS:
+        return
+    for argument in (*node.args, *(k.value for k in node.keywords)):
+        if isinstance(argument, ast.Call) or not isinstance(argument, (ast.Name, ast.Attribute)):
+            continue
+        if isinstance(argument, ast.Attribute) and not (isinstance(argument.value, ast.Name) and argument.value.id == "self"):
+            continue
+        known = isinstance(argument, ast.Attribute) or argument.id in self.inner or argument.id in self.module.functions
+        if not known:
+            continue
+        fake = ast.Call(func=argument, args=[], keywords=[])
+        name = dotted(argument)
+        ref = _reference(self, fake, name, absolute(self.module, name))
+        values = union(*(value for _, value in arguments))
+        if ref and values:
+            self.calls.append([ref, node.lineno, _text(self, node), [["*", packed(self, values)]], [], []])
+
+
+def _record(self: Local, node: ast.Call, ref: str, receiver: Value, arguments: list[tuple[Any, Value]]) -> Value:
     at = len(self.calls)
     self.call_at[(node.lineno, node.col_offset)] = at
     rows = [[key, packed(self, value)] for key, value in arguments if value]

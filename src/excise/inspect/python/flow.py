@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from excise.inspect.analyser import Analyser, Tree, is_python
 from excise.inspect.finding import Confidence, Finding, Severity, Step
+from excise.inspect.python.calls import ARGUMENT
 from excise.inspect.python.link import Found, Hop, Linker
 from excise.inspect.python.program import Program
 from excise.inspect.python.summary import summarise
@@ -24,11 +27,10 @@ CONTROLS: Final = {
     "internal": "the argument of this internal function",
     "field": "what the object was made with",
     "present": "the model's repository",
+    "handed": "what a model asks the tool to run",
 }
 STRONG: Final = frozenset({"http", "tool", "model", "message"})
-DANGEROUS: Final = frozenset(
-    {"code-execution", "command-execution", "unsafe-deserialisation", "template-injection", "query-injection"}
-)
+DANGEROUS: Final = frozenset({"code-execution", "command-execution", "unsafe-deserialisation", "template-injection", "query-injection"})
 SHOWN_BELOW: Final = frozenset({"api", "internal", "field"})
 
 
@@ -38,8 +40,21 @@ def conclude(tree: Tree) -> Iterator[Finding]:
     linker = Linker(program)
     for found in linker.run():
         severity = _severity(found)
+        if severity is not None and _is_test(found.at.func.path):
+            severity = Severity.NOTE
         if severity is not None:
-            yield _finding(found, severity)
+            yield from _reported(found, severity)
+
+
+def _reported(found: Found, severity: Severity) -> Iterator[Finding]:
+    """A flow at its sink, where it hurts; at each call on the way, where a guard could stand as well, as a low one."""
+    frames = [h for h in found.hops if h.rule == "call" and h.text]
+    if found.at.rule == "sink" or not frames or found.kind not in STRONG:
+        yield _finding(found, severity)
+        return
+    yield _finding(replace(found, at=found.hops[-1]), severity)
+    for frame in frames:
+        yield _finding(replace(found, at=frame), min(severity, Severity.LOW))
 
 
 def _severity(found: Found) -> Severity | None:
@@ -48,19 +63,19 @@ def _severity(found: Found) -> Severity | None:
     direct = found.at.rule == "sink"
     if weakness == "remote-code-trust":
         return Severity.LOW
+    if kind == "handed":
+        return Severity.MEDIUM
+    if found.flow.what == ARGUMENT:
+        return Severity.MEDIUM if kind in STRONG and direct else None
     if weakness in DANGEROUS:
-        if (
-            weakness == "query-injection"
-            and part not in ("fmt", "join", "host", "url")
-            and kind not in STRONG
-        ):
+        if weakness == "query-injection" and part not in ("fmt", "join", "host", "url") and kind not in STRONG:
             return None
         if kind in STRONG:
             return Severity.HIGH
         if kind == "network":
             return Severity.HIGH if weakness != "query-injection" else Severity.MEDIUM
         if not direct:
-            return Severity.LOW if kind == "api" and len(_functions(found)) == 2 else None
+            return Severity.LOW if kind in ("api", "internal") and _hands_over(found) else None
         return Severity.LOW if kind in ("internal", "environment") else Severity.MEDIUM
     if kind in STRONG:
         if weakness in ("path-traversal", "request-forgery") and kind == "model":
@@ -72,9 +87,22 @@ def _severity(found: Found) -> Severity | None:
         return Severity.LOW if direct else None
     if weakness == "path-traversal" and kind == "api" and part in ("join", "url") and direct:
         return Severity.NOTE
-    if weakness == "request-forgery" and kind == "api" and part in ("url",) and direct:
+    if weakness == "request-forgery" and kind in ("api", "internal") and direct:
         return Severity.NOTE
     return None
+
+
+TESTS: Final = re.compile(r"(^|/)(tests?|testing|examples?|benchmarks?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+
+
+def _is_test(path: str) -> bool:
+    """Code that no outsider reaches, however it is written."""
+    return bool(TESTS.search(path))
+
+
+def _hands_over(found: Found) -> bool:
+    """Whether the function hands its argument to an executor of another class or module, one call away."""
+    return len(_functions(found)) == 2 and (found.flow.sink.owner, found.flow.sink.path) != (found.at.func.owner, found.at.func.path)
 
 
 def _functions(found: Found) -> list[int]:
@@ -94,9 +122,7 @@ def _finding(found: Found, severity: Severity) -> Finding:
         path=at.func.path,
         line=at.line,
         symbol=at.func.qual,
-        title=f"{CONTROLS[found.kind]}: {found.flow.what}".capitalize()
-        if found.kind != "present"
-        else found.flow.what,
+        title=f"{CONTROLS[found.kind]}: {found.flow.what}".capitalize() if found.kind != "present" else found.flow.what,
         steps=tuple(_steps(found)),
         controls=CONTROLS[found.kind],
         gets=about.gets,

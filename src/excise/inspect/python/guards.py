@@ -46,11 +46,7 @@ class Guards:
 
     def derive(self, targets: list[ast.expr], value: ast.expr, local: Local) -> None:
         """`ok = check(x)`: a later test of `ok` is a test of `x`."""
-        if (
-            len(targets) == 1
-            and isinstance(targets[0], ast.Name)
-            and isinstance(value, (ast.Compare, ast.BoolOp, ast.Call, ast.UnaryOp))
-        ):
+        if len(targets) == 1 and isinstance(targets[0], ast.Name) and isinstance(value, (ast.Compare, ast.BoolOp, ast.Call, ast.UnaryOp)):
             positive, negative = tests(value, local)
             if positive or negative:
                 self.derived = {**self.derived, targets[0].id: (positive, negative)}
@@ -150,9 +146,7 @@ def _comparison(node: ast.Compare, local: Local) -> tuple[list[Fact], list[Fact]
         facts = _equality(left, right, local)
     else:
         return [], []
-    if isinstance(op, (ast.In, ast.NotIn)) and isinstance(
-        left, ast.Constant
-    ):  # `".." in path` refuses when it is true
+    if isinstance(op, (ast.In, ast.NotIn)) and isinstance(left, ast.Constant):  # `".." in path` refuses when it is true
         return (facts, []) if isinstance(op, ast.NotIn) else ([], facts)
     return (facts, []) if isinstance(op, (ast.In, ast.Eq)) else ([], facts)
 
@@ -172,11 +166,7 @@ def _equality(left: ast.expr, right: ast.expr, local: Local) -> list[Fact]:
             return _about(other, local, "allow") if one.value not in ("", None, 0) else []
         if isinstance(one, ast.Call) and dotted(one.func).endswith(("commonpath", "commonprefix")):
             return [f for arg in one.args for f in _about(arg, local, "contain")]
-    return [
-        f
-        for f in _about(left, local, "allow") + _about(right, local, "allow")
-        if f[1] == "host" or f[0][0] != "A"
-    ]
+    return [f for f in _about(left, local, "allow") + _about(right, local, "allow") if f[1] == "host" or f[0][0] != "A"]
 
 
 _PREDICATES = {
@@ -197,14 +187,10 @@ def _predicate(node: ast.Call, local: Local) -> tuple[list[Fact], list[Fact]]:
         return _quantified(name, node.args[0], local)
     if name == "isinstance" and len(node.args) == 2:
         types = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
-        return (
-            (_about(node.args[0], local, "typed"), [])
-            if types and types <= {"int", "float", "bool", "UUID"}
-            else ([], [])
-        )
+        return (_about(node.args[0], local, "typed"), []) if types and types <= {"int", "float", "bool", "UUID"} else ([], [])
     if name in ("getattr", "hasattr") and len(node.args) >= 2:
-        marks = isinstance(node.args[1], ast.Constant) and str(node.args[1].value)
-        return (_about(node.args[0], local, "allow"), []) if marks else ([], [])
+        marks = isinstance(node.args[1], ast.Constant)
+        return (_about(node.args[0], local, "mark"), []) if marks else ([], [])
     if name in ("re.match", "re.fullmatch", "re.search") and len(node.args) > 1:
         return _about(node.args[1], local, "regex"), []
     if name.endswith(("commonpath", "os.path.samefile")):
@@ -237,6 +223,8 @@ def _prefix(base: ast.expr, node: ast.Call, local: Local) -> tuple[list[Fact], l
         text = argument.value if isinstance(argument.value, str) else argument.value.decode("latin-1")
         if "://" in text and len(text.split("://")[1]) > 1:
             return _about(base, local, "prefix"), []
+        if text in ("-", "--"):
+            return [], _about(base, local, "dash")
         if text in ("/", "\\", "..", "_", "__"):
             kind = {"/": "absolute", "\\": "absolute", "..": "weak-dotdot"}.get(text, "prefix")
             return [], _about(base, local, kind)
@@ -244,9 +232,7 @@ def _prefix(base: ast.expr, node: ast.Call, local: Local) -> tuple[list[Fact], l
     return [*_about(base, local, "contain"), *_about(base, local, "prefix")], []
 
 
-def _quantified(
-    name: str, node: ast.GeneratorExp | ast.ListComp, local: Local
-) -> tuple[list[Fact], list[Fact]]:
+def _quantified(name: str, node: ast.GeneratorExp | ast.ListComp, local: Local) -> tuple[list[Fact], list[Fact]]:
     saved = local.env
     local.env = dict(saved)
     quiet = local.sinks, local.calls

@@ -23,6 +23,15 @@ MOST_DEPTH: Final = 12
 """Results of results that are looked into."""
 
 
+EXECUTING: Final = frozenset({"code-execution", "command-execution"})
+
+
+def _is_tool(owner: Class, func: Func) -> bool:
+    """A class that agents call: named or derived as a tool, by the methods that agents call."""
+    names = (owner.name, *owner.record["b"])
+    return func.qual.rpartition(".")[2] in v.TOOL_METHODS and any(v.TOOL_BASES.search(n) for n in names)
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One line that a value came over, in which function, and what happens there (`source`, `flow`, `call`, `sink`)."""
@@ -105,21 +114,9 @@ class Linker:
         for origin, part, lines, guards in value:
             held = tuple(self._named(func, guards))
             for base in self._origin(func, origin, depth):
-                hops = base.hops + tuple(
-                    Hop(func, n, "flow") for n in lines if not base.hops or n != base.hops[-1].line
-                )
+                hops = base.hops + tuple(Hop(func, n, "flow") for n in lines if not base.hops or n != base.hops[-1].line)
                 joined = part or base.part
-                out.append(
-                    Base(
-                        base.kind,
-                        base.func,
-                        base.param,
-                        base.path,
-                        joined,
-                        hops[: 3 * MOST_HOPS],
-                        base.guards + held,
-                    )
-                )
+                out.append(Base(base.kind, base.func, base.param, base.path, joined, hops[: 3 * MOST_HOPS], base.guards + held))
             if len(out) >= MOST_BASES:
                 break
         return out
@@ -169,44 +166,26 @@ class Linker:
                     for value in self._filled(callee, arguments, base.param, skipped):
                         for got in self.bases(func, value, depth):
                             out.append(
-                                Base(
-                                    got.kind,
-                                    got.func,
-                                    got.param,
-                                    got.path,
-                                    got.part or base.part,
-                                    got.hops,
-                                    got.guards + base.guards,
-                                )
+                                Base(got.kind, got.func, got.param, got.path, got.part or base.part, got.hops, got.guards + base.guards)
                             )
             if len(out) > MOST_BASES:
                 break
+        if not out and func.record["c"][at][0].startswith("n:"):  # meant by its name alone: it may be another library's
+            return self.bases(func, [*given, *receiver], depth)
         return out[:MOST_BASES]
 
     def _filled(self, callee: Func, arguments: list[Any], param: int, skipped: int) -> list[Any]:
         """The values that a call gives a parameter."""
         names = callee.record["p"]
         name = names[param] if param < len(names) else ""
-        return [
-            value
-            for key, value in arguments
-            if key in (param - skipped, name, "*", "**")
-            or (
-                key not in names
-                and isinstance(key, str)
-                and param == len(names) - 1
-                and name in ("kwargs", "kwds", "options")
-            )
-        ]
+        return [value for key, value in arguments if key in (param - skipped, name, "*", "**") or (key not in names and isinstance(key, str) and param == len(names) - 1 and name in ("kwargs", "kwds", "options"))]
 
     def result(self, func: Func) -> list[Base]:
         """What a function's result is made of: its parameters and sources; a field of `self` among them."""
         known = self._results.get(func.id)
         if known is None:
             self._results[func.id] = []  # a cycle adds nothing
-            known = [b for b in self.bases(func, func.record["r"]) if b.param < 0 or b.func is func][
-                :MOST_BASES
-            ]
+            known = [b for b in self.bases(func, func.record["r"]) if b.param < 0 or b.func is func][:MOST_BASES]
             self._results[func.id] = known
         return known
 
@@ -223,17 +202,7 @@ class Linker:
                     setter = self.program.at(kind.path, at)
                     for base in self.bases(setter, value, depth):
                         kind_ = "field" if base.param >= 0 else base.kind
-                        out.append(
-                            Base(
-                                kind_,
-                                base.func,
-                                -1,
-                                (),
-                                "" if kind_ == "field" else base.part,
-                                base.hops,
-                                base.guards,
-                            )
-                        )
+                        out.append(Base(kind_, base.func, -1, (), "" if kind_ == "field" else base.part, base.hops, base.guards))
             self._fields[key] = out[:4] or [Base("field", func)]
         return self._fields[key]
 
@@ -246,15 +215,7 @@ class Linker:
         if value is None:
             return self._enclosing(outer, name, depth) if depth < MOST_DEPTH else []
         return [
-            Base(
-                "field" if b.param >= 0 and not self.entry(b) else (self.entry(b) or b.kind),
-                b.func,
-                -1,
-                (),
-                b.part,
-                b.hops,
-                b.guards,
-            )
+            Base("field" if b.param >= 0 and not self.entry(b) else (self.entry(b) or b.kind), b.func, -1, (), b.part, b.hops, b.guards)
             for b in self.bases(outer, value, depth)
         ]
 
@@ -271,9 +232,25 @@ class Linker:
         for func in self.program.funcs:
             for row in func.record["s"]:
                 yield from self._sink(func, row, queue, seen)
+        tools: dict[str, Flow] = {}
         while queue:
             flow = queue.popleft()
+            owner = flow.func.owner
+            if owner is not None and flow.weakness in EXECUTING and _is_tool(owner, flow.func):
+                tools.setdefault(owner.name, flow)
             yield from self._up(flow, queue, seen)
+        yield from self._handed(tools)
+
+    def _handed(self, tools: dict[str, Flow]) -> Iterator[Found]:
+        """Where a tool that executes its argument is made, for an agent to use, without an opt-in of the caller."""
+        for (func_id, at), meant in self._meant.items():
+            for callee, _ in meant:
+                flow = tools.get(callee.name) if isinstance(callee, Class) else None
+                func = self.program.funcs[func_id]
+                call = func.record["c"][at]
+                if flow is not None and func.record["q"] and not call[5]:
+                    hop = Hop(func, call[1], "call", call[2])
+                    yield Found(flow, "handed", (hop, *flow.hops), "", hop)
 
     def _sink(self, func: Func, row: list[Any], queue: deque[Flow], seen: set[Any]) -> Iterator[Found]:
         weakness, line, what, text, value, name, owner = row
@@ -291,9 +268,7 @@ class Linker:
         owner = self.program._owner(func)
         return self.program.field_name(owner, attr.split(".")[0]) if owner else ""
 
-    def _arrived(
-        self, base: Base, flow: Flow, at: Hop, queue: deque[Flow], seen: set[Any]
-    ) -> Iterator[Found]:
+    def _arrived(self, base: Base, flow: Flow, at: Hop, queue: deque[Flow], seen: set[Any]) -> Iterator[Found]:
         stop = self.stops(flow.weakness, base, at.func)
         if stop:
             self.guarded.append((flow.weakness, at, flow.what, stop))
@@ -307,14 +282,7 @@ class Linker:
             yield Found(flow, kind, (start, *flow.hops), base.part, at, base.guards)
         else:
             start = Hop(base.func, base.func.record["l"], "source", base.func.record["p"][base.param])
-            yield Found(
-                flow,
-                "api" if base.func.record["u"] else "internal",
-                (start, *flow.hops),
-                base.part,
-                at,
-                base.guards,
-            )
+            yield Found(flow, "api" if base.func.record["u"] else "internal", (start, *flow.hops), base.part, at, base.guards)
         last = flow.hops[-1]
         key = (flow.weakness, base.func.id, base.param, last.func.id * 100_000 + last.line)
         if key not in seen and len(flow.hops) < 3 * MOST_HOPS:
@@ -327,17 +295,7 @@ class Linker:
             for value in self._filled(flow.func, call[3], flow.param, skipped):
                 for base in self.bases(caller, value):
                     part = flow.part or base.part
-                    new = Flow(
-                        flow.weakness,
-                        caller,
-                        base.param,
-                        base.path,
-                        part,
-                        (*base.hops, hop, *flow.hops),
-                        flow.what,
-                        flow.name,
-                        flow.sink,
-                    )
+                    new = Flow(flow.weakness, caller, base.param, base.path, part, (*base.hops, hop, *flow.hops), flow.what, flow.name, flow.sink)
                     whole = Base(base.kind, base.func, base.param, base.path, part, base.hops, base.guards)
                     yield from self._arrived(whole, new, hop, queue, seen)
 

@@ -64,14 +64,7 @@ class Local:
         self, module: Module, lines: tuple[str, ...], node: Function | ast.Module, qual: str, cls: ast.ClassDef | None,
         outer: Local | None,
     ) -> None:  # fmt: skip
-        self.module, self.lines, self.node, self.qual, self.cls, self.outer = (
-            module,
-            lines,
-            node,
-            qual,
-            cls,
-            outer,
-        )
+        self.module, self.lines, self.node, self.qual, self.cls, self.outer = module, lines, node, qual, cls, outer
         self.env: dict[str, Value] = {}
         self.types: dict[str, str] = {}
         self.guards = Guards()
@@ -158,6 +151,8 @@ class Local:
         """Remember the class of `x = Class(...)` and `self.x = Class(...)`."""
         if isinstance(value, ast.Await):
             value = value.value
+        if isinstance(value, ast.List) and isinstance(targets[0], ast.Name):
+            self.types[targets[0].id] = "list"
         if not isinstance(value, ast.Call):
             return
         name = dotted(value.func)
@@ -217,10 +212,7 @@ class Local:
         names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
         if names & self.off:
             return False
-        compared = any(
-            isinstance(n, ast.Compare) and not isinstance(n.ops[0], (ast.Is, ast.IsNot))
-            for n in ast.walk(test)
-        )
+        compared = any(isinstance(n, ast.Compare) and not isinstance(n.ops[0], (ast.Is, ast.IsNot)) for n in ast.walk(test))
         return not compared
 
     def _note_checks(self, facts: Iterable[tuple[Origin, str]]) -> None:
@@ -231,18 +223,12 @@ class Local:
 
     def _for(self, node: ast.For | ast.AsyncFor) -> bool:
         value = self.eval(node.iter)
-        if (
-            isinstance(node.iter, ast.Call)
-            and isinstance(node.iter.func, ast.Name)
-            and node.iter.func.id == "enumerate"
-        ):
+        if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name) and node.iter.func.id == "enumerate":
             value = via(value, node.lineno)
         self._bind(node.target, value, node.lineno)
         before = dict(self.env)
         self.run(node.body)
-        self.env = {
-            k: union(self.env.get(k, NOTHING), before.get(k, NOTHING)) for k in {**before, **self.env}
-        }
+        self.env = {k: union(self.env.get(k, NOTHING), before.get(k, NOTHING)) for k in {**before, **self.env}}
         self.run(node.orelse)
         return False
 
@@ -252,9 +238,7 @@ class Local:
         self.guards.add(positive, node.lineno)
         before = dict(self.env)
         self.run(node.body)
-        self.env = {
-            k: union(self.env.get(k, NOTHING), before.get(k, NOTHING)) for k in {**before, **self.env}
-        }
+        self.env = {k: union(self.env.get(k, NOTHING), before.get(k, NOTHING)) for k in {**before, **self.env}}
         self.run(node.orelse)
         return False
 
@@ -405,12 +389,7 @@ class Local:
         for origin, (was, lines) in value.items():
             if origin[0] == "P" and len(origin[2]) < 2 and not was and len(lines) <= 1:
                 out[("P", origin[1], (*origin[2], key))] = ("", lines)
-            elif (
-                origin[0] == "S"
-                and origin[1] in ("http", "tool")
-                and not was
-                and key not in v.NAME_ATTRIBUTES
-            ):
+            elif origin[0] == "S" and origin[1] in ("http", "tool") and not was and key not in v.NAME_ATTRIBUTES:
                 out[("S", origin[1], origin[2], f"{origin[3]}.{key}"[:MOST_TEXT])] = ("", lines)
             else:
                 out[origin] = (part if part != "part" or not was else was, lines)
@@ -448,11 +427,7 @@ class Local:
         if isinstance(node.op, ast.Div):
             return union(left, via(right, node.lineno, "join")) if right else left
         if isinstance(node.op, ast.Add) and right:
-            before = (
-                node.left.value
-                if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
-                else ""
-            )
+            before = node.left.value if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str) else ""
             return union(left, via(right, node.lineno, _place(before) if before else "fmt"))
         if isinstance(node.op, ast.Mod) and right and isinstance(node.left, ast.Constant):
             return via(right, node.lineno, _place(str(node.left.value).split("%")[0]))
