@@ -215,13 +215,6 @@ WEAKNESSES: Final[tuple[Weakness, ...]] = (
         "ask for a token made at start, compare Host and Origin with what is expected, and bind 127.0.0.1",
     ),
     Weakness(
-        "denylist-sandbox",
-        "Code is run behind a list of what is forbidden",
-        (184, 693, 94),
-        "code execution past the check",
-        "run it in another process without secrets, network and rights, or allow a small grammar instead of forbidding words",
-    ),
-    Weakness(
         "fail-open",
         "A check that fails counts as passed",
         (636, 755, 703),

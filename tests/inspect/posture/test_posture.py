@@ -79,12 +79,12 @@ def save_token(token, folder):
 
 FOUND = {
     "attributes-are-left-open": (
-        "denylist-sandbox",
+        "deny-listed-code",
         DENY.format(names=["exec", "eval", "open"], attributes="pass"),
         Severity.HIGH,
     ),
     "words-in-a-text": (
-        "denylist-sandbox",
+        "deny-listed-code",
         "FORBIDDEN = ['import os', 'subprocess', 'eval', 'exec']\ndef is_safe_code(code):\n    for word in FORBIDDEN:\n        if word in code:\n            return False\n    return True\ndef go(code):\n    if is_safe_code(code):\n        exec(code)\n",
         Severity.HIGH,
     ),

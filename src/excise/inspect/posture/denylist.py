@@ -206,7 +206,7 @@ def conclude(tree: Tree) -> Iterator[Finding]:
 
 
 def _finding(path: str, check: Mapping[str, Any], sink: tuple[str, int, str], *, near: bool) -> Finding:
-    weakness = BY_ID["denylist-sandbox"]
+    weakness = BY_ID["deny-listed-code"]
     what = (
         f"leaves open {' and '.join(check['gaps'])}"
         if check["gaps"]
@@ -224,4 +224,4 @@ def _finding(path: str, check: Mapping[str, Any], sink: tuple[str, int, str], *,
     )  # fmt: skip
 
 
-DENYLIST = Analyser("denylist", ("denylist-sandbox",), is_python, read, conclude)
+DENYLIST = Analyser("denylist", ("deny-listed-code",), is_python, read, conclude)

@@ -20,7 +20,7 @@ from excise.inspect.surfaces.node import Node, scalars
 from excise.inspect.surfaces.readers import yaml
 from excise.inspect.surfaces.surface import Surface
 from excise.inspect.surfaces.verdict import Mark, Verdict
-from excise.inspect.tree import Source
+from excise.inspect.tree import Source, Unparsable
 
 STRANGERS: Final = frozenset(
     "issues issue_comment pull_request_target pull_request_review pull_request_review_comment discussion "
@@ -80,10 +80,17 @@ _EXPRESSION: Final = re.compile(r"\$\{\{(.{0,500}?)\}\}", re.DOTALL)
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a job, and whether it asks a model."""
+    """One step of a job: its texts, whether it asks a model, and what the steps before it left for it."""
 
     node: Node
+    words: tuple[str, ...]
     ai: bool
+    handed: frozenset[str] = frozenset()
+    """Ids of earlier steps that took in what strangers wrote."""
+    stranger: bool = False
+    """Whether an earlier step checked a stranger's pull request out."""
+    asked: bool = False
+    """Whether an earlier step asked for the rights of who started it."""
 
     @property
     def line(self) -> int:
@@ -108,9 +115,25 @@ def triggers(top: Node) -> frozenset[str]:
     return frozenset([name for name, _ in on.entries] + [item.string for item in on.each])
 
 
+MOST_STEPS: Final = 1_000
+"""Steps of a job; the service that runs workflows allows no more."""
+
+
 def steps_of(steps: Node) -> tuple[Step, ...]:
-    """The steps of a job."""
-    return tuple(Step(s, asks_a_model(s)) for s in steps.each)
+    """The steps of a job, each with what the ones before it left for it."""
+    if len(steps.each) > MOST_STEPS:
+        raise Unparsable(f"line {steps.line}: more than {MOST_STEPS:,} steps in a job")
+    made: list[Step] = []
+    handed: set[str] = set()
+    stranger = asked = False
+    for node in steps.each:
+        words = tuple(_words(node))
+        made.append(Step(node, words, asks_a_model(node), frozenset(handed), stranger, asked))
+        if any(UNTRUSTED.search(w) or _READS.search(w) for w in words):
+            handed.add(node.at("id").string or "?")
+        stranger |= _checks_out(node)
+        asked |= any(map(_PERMISSION_STEP.search, words))
+    return tuple(made)
 
 
 def asks_a_model(step: Node) -> bool:
@@ -132,30 +155,29 @@ def _job(top: Node, job: Node, events: frozenset[str]) -> Iterator[Mark]:
     pulled = events & STRANGERS
     if not pulled:
         return
+    shared = _variables(top) | _variables(job)
+    held = _held(top, job, pulled)
     for step in steps:
-        reached = _reached(step, steps, top, job, pulled) if step.ai else ""
+        reached = _reached(step, shared, pulled) if step.ai else ""
         if reached:
-            yield _risk(step, steps, top, job, pulled, reached)
+            yield _risk(step, job, pulled, held, reached)
 
 
-def _reached(step: Step, steps: tuple[Step, ...], top: Node, job: Node, pulled: frozenset[str]) -> str:
+def _reached(step: Step, shared: set[str], pulled: frozenset[str]) -> str:
     """By which way strangers' text reaches an agent's step, in words; empty for none that is seen."""
-    words = _words(step.node)
-    before = steps[: steps.index(step)]
-    outputs = {s.node.at("id").string for s in before if _takes_in(s)} - {""}
-    variables = _variables((top, job, step.node))
+    variables = shared | _variables(step.node)
     ways = (
-        (any(map(UNTRUSTED.search, words)), "strangers' text is put into its prompt"),
-        (_names(variables, words), "strangers' text is in a variable that its prompt names"),
+        (any(map(UNTRUSTED.search, step.words)), "strangers' text is put into its prompt"),
+        (_names(variables, step.words), "strangers' text is in a variable that its prompt names"),
         (
-            any((found := _OUTPUT.search(w)) and found[1] in outputs for w in words),
+            any((found := _OUTPUT.search(w)) and found[1] in step.handed for w in step.words),
             "a step before it hands over what strangers wrote",
         ),
         (
-            bool(pulled & _CAN_CHECK_OUT) and any(map(_checks_out, before)),
+            bool(pulled & _CAN_CHECK_OUT) and step.stranger,
             "it works in a checkout of a stranger's pull request",
         ),
-        (any(map(_READS.search, words)), "it is told to fetch what strangers wrote"),
+        (any(map(_READS.search, step.words)), "it is told to fetch what strangers wrote"),
         (_takes_the_event(step, pulled), "it takes the event's text by itself"),
     )
     return next((way for taken, way in ways if taken), "")
@@ -167,14 +189,16 @@ _SPEAKS: Final = frozenset(
 )
 
 
-def _names(variables: Iterable[str], words: Iterable[str]) -> bool:
-    patterns = [re.compile(rf"(?:\$\{{?|\benv\.){re.escape(name)}\b") for name in variables]
-    return any(p.search(w) for w in words for p in patterns)
+_NAMED: Final = re.compile(r"(?:\$\{?|\benv\.)(\w{1,200})")
 
 
-def _checks_out(step: Step) -> bool:
-    uses, ref = step.node.at("uses").string, step.node.at("with", "ref").string
-    return ("checkout" in uses and bool(_HEAD.search(ref))) or "gh pr checkout" in step.node.at("run").string
+def _names(variables: set[str], words: Iterable[str]) -> bool:
+    return bool(variables) and any(m[1] in variables for w in words for m in _NAMED.finditer(w))
+
+
+def _checks_out(step: Node) -> bool:
+    uses, ref = step.at("uses").string, step.at("with", "ref").string
+    return ("checkout" in uses and bool(_HEAD.search(ref))) or "gh pr checkout" in step.at("run").string
 
 
 def _takes_the_event(step: Step, pulled: frozenset[str]) -> bool:
@@ -183,26 +207,18 @@ def _takes_the_event(step: Step, pulled: frozenset[str]) -> bool:
     return bool(step.node.at("uses").string) and not prompted and bool(pulled & _SPEAKS)
 
 
-def _takes_in(step: Step) -> bool:
-    return any(UNTRUSTED.search(w) or _READS.search(w) for w in _words(step.node))
-
-
 def _words(node: Node) -> list[str]:
     return [value.string for _, value in scalars(node)]
 
 
-def _variables(nodes: Iterable[Node]) -> set[str]:
-    return {
-        name for node in nodes for name, value in node.at("env").entries if UNTRUSTED.search(value.string)
-    }
+def _variables(node: Node) -> set[str]:
+    """The variables of a workflow, job or step that strangers' text is put into."""
+    return {name for name, value in node.at("env").entries if UNTRUSTED.search(value.string)}
 
 
-def _risk(
-    step: Step, steps: tuple[Step, ...], top: Node, job: Node, pulled: frozenset[str], how: str
-) -> Mark:
-    held = _held(step, top, job, pulled)
-    gated = _gated(step, steps, top, job)
-    loose = any(_LOOSE.search(w) for w in _words(step.node))
+def _risk(step: Step, job: Node, pulled: frozenset[str], held: list[str], how: str) -> Mark:
+    gated = _gated(step, job)
+    loose = any(_LOOSE.search(w) for w in step.words)
     open_to_all = any(
         n.startswith("allowed_non_write") and _OPEN_TO_ALL.match(v.string)
         for n, v in step.node.at("with").entries
@@ -218,7 +234,7 @@ def _risk(
     return Mark(step.line, verdict, severity, what, "", "ci-prompt-injection", "medium")
 
 
-def _held(step: Step, top: Node, job: Node, pulled: frozenset[str]) -> list[str]:
+def _held(top: Node, job: Node, pulled: frozenset[str]) -> list[str]:
     """What an agent's step could misuse: secrets of the job beyond the model's key, and permission to write."""
     if pulled <= _WITHOUT_SECRETS:
         return []
@@ -244,17 +260,14 @@ def _held(step: Step, top: Node, job: Node, pulled: frozenset[str]) -> list[str]
     return held
 
 
-def _gated(step: Step, steps: tuple[Step, ...], top: Node, job: Node) -> bool:
+def _gated(step: Step, job: Node) -> bool:
     """Whether a condition on the way lets only known people start the step."""
     conditions = [job.at("if").string, step.node.at("if").string]
     if any(
         _GATE.search(c) and not _NEGATED_GATE.search(c) for c in (" ".join(c.split()) for c in conditions)
     ):
         return True
-    before = steps[: steps.index(step)]
-    return bool(job.at("environment")) or any(
-        _PERMISSION_STEP.search(w) for s in before for w in _words(s.node)
-    )
+    return bool(job.at("environment")) or step.asked
 
 
 def _scripts(steps: Iterable[Step], events: frozenset[str]) -> Iterator[Mark]:
