@@ -91,7 +91,7 @@ def listening(folder):
 
 
 def odd_bytes(folder):
-    with open(os.fsencode(folder) + b"/\xff\xfe.py", "wb") as file:
+    with open(os.fsencode(folder) + b"/\xff\xfe.py", "wb") as file:  # noqa: PTH123  a name that is no text
         file.write(HANDLER.format("", "").encode())
 
 
@@ -220,8 +220,8 @@ CASES = (
     Hostile("links-to-secrets", links([("notes.md", "/etc/passwd"), (".env", "/proc/self/environ")]), says="escaping-link"),
     Hostile("link-to-a-folder", outside, says="escaping-link"),
     Hostile("link-in-place-of-git", links([(".git", "../../.git")]), says="escaping-link"),
-    Hostile("pipe", fifo, gap="special"),
-    Hostile("socket", listening, gap="special"),
+    Hostile("pipe", fifo, says="escaping-link"),
+    Hostile("socket", listening, says="escaping-link"),
     Hostile("name-of-escapes", one("\x1b[2J\x1b]0;x\x07\r\n.py", HANDLER.format("", "")), says="code-execution"),
     Hostile("name-of-markup", one("<script>alert(1)<\u202egpj.py", HANDLER.format("", "")), says="code-execution"),
     Hostile("name-of-bytes", odd_bytes, says="code-execution"),

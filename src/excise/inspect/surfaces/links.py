@@ -42,6 +42,11 @@ def conclude(tree: Tree) -> Iterator[Finding]:
     for entry in tree.entries:
         if entry.kind == "link" and outside(entry.path, entry.target):
             yield _escaping(entry)
+        elif entry.kind == "special":
+            what = "a pipe, socket or device in place of a file"
+            yield _finding(
+                entry.path, Severity.LOW, what, "whoever reads it waits for, or talks to, a program"
+            )
     yield from _colliding(tree.entries)
 
 
