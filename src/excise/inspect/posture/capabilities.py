@@ -15,9 +15,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from excise.inspect.analyser import Analyser, Tree, is_python
+from excise.inspect.analyser import Analyser, Tree
 from excise.inspect.finding import Finding, Rule, Severity, Step
-from excise.inspect.posture.shape import Named, dotted, keyword, own_calls, shape, text_of, touched
+from excise.inspect.posture.shape import (
+    Named,
+    dotted,
+    is_shipped,
+    keyword,
+    own_calls,
+    shape,
+    text_of,
+    touched,
+)
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -215,4 +224,4 @@ def _finding(sides: Mapping[str, list[_Tool]]) -> Finding:
     )  # fmt: skip
 
 
-CAPABILITIES = Analyser("capabilities", ("agent-capabilities",), is_python, read, conclude)
+CAPABILITIES = Analyser("capabilities", ("agent-capabilities",), is_shipped, read, conclude)
