@@ -6,12 +6,12 @@ import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from excise.inspect import proof
 from excise.inspect.analyser import Analyser, Notes, Tree, is_python
-from excise.inspect.cache import Cache
+from excise.inspect.cache import Cache, FileNotes
 from excise.inspect.finding import Coverage, Finding, Gap, Report
 from excise.inspect.registry import ANALYSERS
 from excise.inspect.sandbox import Refused
@@ -20,17 +20,6 @@ from excise.inspect.walk import Listing, read, walk
 
 CHUNK = 64
 """Files a worker takes at a time."""
-
-
-@dataclass(frozen=True)
-class FileNotes:
-    """What one file gave: the notes of each analyser by its place in the list, its gaps, its number of lines."""
-
-    path: str
-    notes: tuple[tuple[int, Notes], ...]
-    gaps: tuple[Gap, ...] = ()
-    lines: int = 0
-    key: str = ""
 
 
 def inspect(
@@ -91,17 +80,17 @@ def _read_one(entry: Entry) -> FileNotes:
 
 def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cache) -> FileNotes:
     """Read one file and let every analyser that wants it take its notes."""
-    wanting = [(i, a) for i, a in enumerate(analysers) if a.wants(entry.path)]
-    limit = max(a.most_bytes for _, a in wanting)
-    source = read(root, entry, limit, head=any(a.head for _, a in wanting))
+    wanting = [a for a in analysers if a.wants(entry.path)]
+    limit = max(a.most_bytes for a in wanting)
+    source = read(root, entry, limit, head=any(a.head for a in wanting))
     if isinstance(source, Gap):
         return FileNotes(entry.path, (), (source,))
     known = cache.get(source)
     if known is not None:
         return known
-    notes: list[tuple[int, Notes]] = []
+    notes: list[tuple[str, Notes]] = []
     gaps: list[Gap] = []
-    for i, analyser in wanting:
+    for analyser in wanting:
         if source.size > analyser.most_bytes and not analyser.head:
             gaps.append(Gap(entry.path, "too-large", f"{source.size:,} bytes for {analyser.id}"))
             continue
@@ -109,7 +98,7 @@ def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cac
         if isinstance(took, Gap):
             gaps.append(took)
         elif took is not None:
-            notes.append((i, took))
+            notes.append((analyser.id, took))
     lines = source.data.count(b"\n") + 1 if is_python(entry.path) else 0
     return FileNotes(entry.path, tuple(notes), tuple(dict.fromkeys(gaps)), lines, source.key)
 
@@ -132,8 +121,8 @@ def _conclude(
 ) -> tuple[list[Finding], list[Gap]]:
     found: list[Finding] = []
     failed: list[Gap] = []
-    for i, analyser in enumerate(analysers):
-        notes = {f.path: n for f in done for k, n in f.notes if k == i}
+    for analyser in analysers:
+        notes = {f.path: n for f in done for k, n in f.notes if k == analyser.id}
         try:
             said = [replace(f, analyser=analyser.id) for f in analyser.conclude(Tree(listing.entries, notes))]
         except Refused:
