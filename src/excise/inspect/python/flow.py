@@ -10,6 +10,7 @@ from typing import Final
 from excise.inspect.analyser import Analyser, Tree, is_python
 from excise.inspect.finding import Confidence, Finding, Severity, Step
 from excise.inspect.python.calls import ARGUMENT
+from excise.inspect.python.consistency import Guarded
 from excise.inspect.python.link import Found, Hop, Linker
 from excise.inspect.python.program import Program
 from excise.inspect.python.summary import summarise
@@ -38,14 +39,23 @@ SHOWN_BELOW: Final = frozenset({"api", "internal", "field"})
 
 def conclude(tree: Tree) -> Iterator[Finding]:
     """Link the records of every file and say what reaches what."""
-    program = Program(tree.notes)
-    linker = Linker(program)
-    for found in linker.run():
-        severity = _severity(found)
-        if severity is not None and _is_test(found.at.func.path):
-            severity = Severity.NOTE
-        if severity is not None:
-            yield from _reported(found, severity)
+    linker = Linker(Program(tree.notes))
+    every = [(found, _severity(found)) for found in linker.run()]
+    guards = Guarded(linker.guarded)
+    for found, severity in every:
+        sibling = guards.sibling(found)
+        if severity is None:
+            if (
+                sibling
+                and found.kind in ("api", "internal")
+                and found.at.rule == "sink"
+                and not _is_test(found.at.func.path)
+            ):
+                yield guards.inconsistent(_finding(found, Severity.LOW), sibling)
+            continue
+        level = Severity.NOTE if _is_test(found.at.func.path) else severity
+        for finding in _reported(found, level):
+            yield guards.advised(finding, sibling)
 
 
 def _reported(found: Found, severity: Severity) -> Iterator[Finding]:
@@ -175,6 +185,7 @@ ANALYSER: Final = Analyser(
     weaknesses=(
         "code-execution", "command-execution", "unsafe-deserialisation", "remote-code-trust", "template-injection", "query-injection",
         "path-traversal", "archive-extraction", "request-forgery", "xml-entities", "dynamic-dispatch",
+        "inconsistent-guard",
     ),
     wants=is_python,
     read=summarise,
