@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from excise.inspect import proof
 from excise.inspect.analyser import Analyser, Notes, Tree, is_python
 from excise.inspect.cache import Cache, FileNotes
-from excise.inspect.finding import Coverage, Finding, Gap, Report
+from excise.inspect.finding import Coverage, Finding, Gap, Report, Severity, Step
 from excise.inspect.registry import ANALYSERS
 from excise.inspect.sandbox import Refused
 from excise.inspect.tree import Entry, Source, Unparsable
 from excise.inspect.walk import Listing, read, walk
+from excise.inspect.weakness import BY_ID
 
 CHUNK = 64
 """Files a worker takes at a time."""
@@ -30,6 +32,7 @@ def inspect(
     done = tuple(_read_all(listing, jobs, cache or Cache(), analysers))
     found, failed = _conclude(listing, done, analysers)
     gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
+    found += [_gap(g) for g in gaps if g.reason in HIDING]
     proven = proof.replay(listing, found)
     coverage = Coverage(
         files=sum(e.kind == "file" for e in listing.entries),
@@ -38,6 +41,27 @@ def inspect(
         gaps=gaps,
     )
     return Report(root.name or str(root), ordered(proven), coverage)
+
+
+HIDING: Final = frozenset({"unparsable", "unreadable", "analyser", "too-large", "too-deep"})
+"""Gaps that somebody could have made to hide something; each is a finding as well."""
+
+
+def _gap(gap: Gap) -> Finding:
+    about = BY_ID["coverage"]
+    fact = f"not analysed: {gap.reason} {gap.detail}".strip()
+    return Finding(
+        weakness="coverage",
+        severity=Severity.LOW,
+        confidence="high",
+        path=gap.path,
+        line=0,
+        title=fact,
+        steps=(Step(gap.path, 0, fact),),
+        controls="the file",
+        gets=about.gets,
+        fix=about.fix,
+    )
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
