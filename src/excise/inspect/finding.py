@@ -121,6 +121,36 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A finding of an earlier run or of a list of accepted ones, as far as it is needed to know it again."""
+
+    fingerprint: str
+    shape: str
+    path: str
+    title: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What became of an earlier run's findings.
+
+    `known` and `moved` are fingerprints of this run's findings, `moved` ones with another file; all others are new.
+    Of the earlier ones that are gone, `fixed` lie in what was analysed, `unknown` in what was not (`Coverage.gaps`).
+    """
+
+    known: frozenset[str]
+    moved: frozenset[str]
+    fixed: tuple[Earlier, ...]
+    unknown: tuple[Earlier, ...]
+
+    def word(self, finding: Finding) -> str:
+        """`known`, `moved` or `new`."""
+        mark = finding.fingerprint
+        return "known" if mark in self.known else "moved" if mark in self.moved else "new"
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of one inspection. `findings` are ordered: the worst first, then by place."""
 
@@ -128,6 +158,7 @@ class Report:
     findings: tuple[Finding, ...]
     coverage: Coverage
     notes: tuple[str, ...] = ()
+    changes: Changes | None = None
 
 
 SEVERITIES: Final = tuple(s.word for s in Severity)
@@ -136,3 +167,10 @@ SEVERITIES: Final = tuple(s.word for s in Severity)
 def severity(word: str) -> Severity | None:
     """The severity of that name, None where there is none."""
     return Severity[word.upper()] if word in SEVERITIES else None
+
+
+def fresh(report: Report) -> tuple[Finding, ...]:
+    """The findings that `--fail-on` counts: all, or those that the baseline does not know."""
+    if report.changes is None:
+        return report.findings
+    return tuple(f for f in report.findings if report.changes.word(f) == "new")

@@ -6,31 +6,22 @@ import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from excise.inspect import proof
 from excise.inspect.analyser import Analyser, Notes, Tree, is_python
-from excise.inspect.cache import Cache
-from excise.inspect.finding import Coverage, Finding, Gap, Report
+from excise.inspect.cache import Cache, FileNotes
+from excise.inspect.finding import Coverage, Finding, Gap, Report, Severity, Step
 from excise.inspect.registry import ANALYSERS
 from excise.inspect.sandbox import Refused
 from excise.inspect.tree import Entry, Source, Unparsable
 from excise.inspect.walk import Listing, read, walk
+from excise.inspect.weakness import BY_ID
 
 CHUNK = 64
 """Files a worker takes at a time."""
-
-
-@dataclass(frozen=True)
-class FileNotes:
-    """What one file gave: the notes of each analyser by its place in the list, its gaps, its number of lines."""
-
-    path: str
-    notes: tuple[tuple[int, Notes], ...]
-    gaps: tuple[Gap, ...] = ()
-    lines: int = 0
-    key: str = ""
 
 
 def inspect(
@@ -41,6 +32,7 @@ def inspect(
     done = tuple(_read_all(listing, jobs, cache or Cache(), analysers))
     found, failed = _conclude(listing, done, analysers)
     gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
+    found += [_gap(g) for g in gaps if g.reason in HIDING]
     proven = proof.replay(listing, found)
     coverage = Coverage(
         files=sum(e.kind == "file" for e in listing.entries),
@@ -49,6 +41,27 @@ def inspect(
         gaps=gaps,
     )
     return Report(root.name or str(root), ordered(proven), coverage)
+
+
+HIDING: Final = frozenset({"unparsable", "unreadable", "analyser", "too-large", "too-deep"})
+"""Gaps that somebody could have made to hide something; each is a finding as well."""
+
+
+def _gap(gap: Gap) -> Finding:
+    about = BY_ID["coverage"]
+    fact = f"not analysed: {gap.reason} {gap.detail}".strip()
+    return Finding(
+        weakness="coverage",
+        severity=Severity.LOW,
+        confidence="high",
+        path=gap.path,
+        line=0,
+        title=fact,
+        steps=(Step(gap.path, 0, fact),),
+        controls="the file",
+        gets=about.gets,
+        fix=about.fix,
+    )
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -91,17 +104,17 @@ def _read_one(entry: Entry) -> FileNotes:
 
 def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cache) -> FileNotes:
     """Read one file and let every analyser that wants it take its notes."""
-    wanting = [(i, a) for i, a in enumerate(analysers) if a.wants(entry.path)]
-    limit = max(a.most_bytes for _, a in wanting)
-    source = read(root, entry, limit, head=any(a.head for _, a in wanting))
+    wanting = [a for a in analysers if a.wants(entry.path)]
+    limit = max(a.most_bytes for a in wanting)
+    source = read(root, entry, limit, head=any(a.head for a in wanting))
     if isinstance(source, Gap):
         return FileNotes(entry.path, (), (source,))
     known = cache.get(source)
     if known is not None:
         return known
-    notes: list[tuple[int, Notes]] = []
+    notes: list[tuple[str, Notes]] = []
     gaps: list[Gap] = []
-    for i, analyser in wanting:
+    for analyser in wanting:
         if source.size > analyser.most_bytes and not analyser.head:
             gaps.append(Gap(entry.path, "too-large", f"{source.size:,} bytes for {analyser.id}"))
             continue
@@ -109,7 +122,7 @@ def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cac
         if isinstance(took, Gap):
             gaps.append(took)
         elif took is not None:
-            notes.append((i, took))
+            notes.append((analyser.id, took))
     lines = source.data.count(b"\n") + 1 if is_python(entry.path) else 0
     return FileNotes(entry.path, tuple(notes), tuple(dict.fromkeys(gaps)), lines, source.key)
 
@@ -132,8 +145,8 @@ def _conclude(
 ) -> tuple[list[Finding], list[Gap]]:
     found: list[Finding] = []
     failed: list[Gap] = []
-    for i, analyser in enumerate(analysers):
-        notes = {f.path: n for f in done for k, n in f.notes if k == i}
+    for analyser in analysers:
+        notes = {f.path: n for f in done for k, n in f.notes if k == analyser.id}
         try:
             said = [replace(f, analyser=analyser.id) for f in analyser.conclude(Tree(listing.entries, notes))]
         except Refused:

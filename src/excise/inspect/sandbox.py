@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,10 @@ WRITING: Final = (
 """Audit events whose paths must lie below an allowed folder."""
 
 
+BETWEEN_WORKERS: Final = ("excise.inspect", "concurrent.futures", "functools", "multiprocessing.reduction")
+"""Modules whose classes the processes of one inspection send each other; no other pickle is read."""
+
+
 class Refused(Exception):
     """Something asked for what an inspection never does."""
 
@@ -49,15 +55,17 @@ class _Wall:
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event in FORBIDDEN:
-            raise Refused(event)
+        if event in FORBIDDEN and not (
+            event == "pickle.find_class" and str(args[0]).startswith(BETWEEN_WORKERS)
+        ):
+            raise Refused(f"{event} {args[:2]}"[:200])
         if event == "open" and _for_writing(args):
             self._below(event, args[0])
         elif event in WRITING:
             for path in args[:2] if event in ("os.rename", "shutil.move") else args[:1]:
                 self._below(event, path)
-        elif event == "import" and self.root and _inside(args[1], self.root):
-            raise Refused(f"import of {args[1]}")
+        elif event == "exec" and self.root and _inside(getattr(args[0], "co_filename", None), self.root):
+            raise Refused(f"code of {args[0].co_filename}")
 
     def _below(self, event: str, path: Any) -> None:
         if isinstance(path, int):
@@ -75,7 +83,13 @@ def _for_writing(args: tuple[Any, ...]) -> bool:
 
 
 def _inside(file: Any, root: str) -> bool:
-    return isinstance(file, str) and os.path.abspath(file).startswith(root + os.sep)  # noqa: PTH100
+    """Whether a file of code is one of the tree; this program's own is not, also where it inspects itself."""
+    if not isinstance(file, str) or file.startswith(_OWN):
+        return False
+    return os.path.abspath(file).startswith(root + os.sep)  # noqa: PTH100
+
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
 
 
 _WALL = _Wall()
@@ -113,6 +127,11 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def landlock(writable: Iterable[Path] = ()) -> int:
     """Let the kernel refuse writing and executing from now on, but below `writable`, and TCP where it knows how.
 
@@ -121,7 +140,7 @@ def landlock(writable: Iterable[Path] = ()) -> int:
     """
     if sys.platform != "linux":
         return 0
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     version = int(libc.syscall(_CREATE, None, 0, 1))
     if version < 1:
         return 0
@@ -148,3 +167,19 @@ def _allow(libc: Any, ruleset: int, path: Path, access: int) -> None:
         libc.syscall(_ADD, ruleset, 1, ctypes.byref(beneath), 0)
     finally:
         os.close(parent)
+
+
+@contextmanager
+def walls(root: Path, writable: Iterable[Path], *, jobs: int) -> Iterator[int]:
+    """Both walls for the length of the body; gives the version of Landlock's interface, 0 where there is none.
+
+    Landlock stays afterwards. With more than one process the semaphores between them need `/dev/shm`.
+    """
+    folders = [p for p in writable if p.is_dir()]
+    shared = [Path("/dev/shm")] if jobs > 1 and Path("/dev/shm").is_dir() else []  # noqa: S108  not a file of ours
+    version = landlock([*folders, *shared])
+    enter(root, folders)
+    try:
+        yield version
+    finally:
+        leave()

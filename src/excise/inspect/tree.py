@@ -54,7 +54,7 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The content as text, line ends unified to `\\n`."""
+        """The content as text, line ends unified to a line feed."""
         text = self.data.decode("utf-8-sig", "replace")
         return text.replace("\r\n", "\n").replace("\r", "\n")
 

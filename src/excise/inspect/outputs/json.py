@@ -13,14 +13,23 @@ SCHEMA = "excise.inspect/1"
 
 def render(report: Report) -> str:
     """The whole report, keys in a fixed order."""
-    said = {
+    said: dict[str, object] = {
         "schema": SCHEMA,
         "root": report.root,
         "coverage": asdict(report.coverage),
         "notes": list(report.notes),
-        "findings": [finding(f) for f in report.findings],
+        "findings": [finding(f) | _state(f, report) for f in report.findings],
     }
+    if report.changes is not None:
+        said["gone"] = {
+            "fixed": [asdict(e) for e in report.changes.fixed],
+            "unknown": [asdict(e) for e in report.changes.unknown],
+        }
     return json.dumps(said, indent=1, ensure_ascii=True) + "\n"
+
+
+def _state(f: Finding, report: Report) -> dict[str, object]:
+    return {} if report.changes is None else {"state": report.changes.word(f)}
 
 
 def finding(f: Finding) -> dict[str, object]:

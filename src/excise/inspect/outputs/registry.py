@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from excise.inspect.finding import Report
-from excise.inspect.outputs import json, sarif
+from excise.inspect.outputs import html, json, sarif, text
 
-FORMATS: Final[Mapping[str, Callable[[Report], str]]] = {"json": json.render, "sarif": sarif.render}
+FORMATS: Final[Mapping[str, Callable[[Report], str]]] = {
+    "text": text.render,
+    "json": json.render,
+    "sarif": sarif.render,
+    "html": html.render,
+}

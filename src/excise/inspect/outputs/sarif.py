@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
+from urllib.parse import quote
 
 from excise import __version__
 from excise.inspect.finding import Finding, Gap, Report, Severity, Step
@@ -13,7 +14,13 @@ SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sche
 LEVELS: Final = {
     Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note", Severity.NOTE: "note",
 }  # fmt: skip
-SCORES: Final = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "3.0", Severity.NOTE: "1.0"}
+SCORES: Final = {
+    Severity.CRITICAL: "9.5",
+    Severity.HIGH: "8.0",
+    Severity.MEDIUM: "5.5",
+    Severity.LOW: "3.0",
+    Severity.NOTE: "1.0",
+}
 
 
 def render(report: Report) -> str:
@@ -23,11 +30,20 @@ def render(report: Report) -> str:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "excise inspect", "version": __version__, "rules": [_rule(w) for w in WEAKNESSES]}},
+                "tool": {
+                    "driver": {
+                        "name": "excise inspect",
+                        "version": __version__,
+                        "rules": [_rule(w) for w in WEAKNESSES],
+                    }
+                },
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(f) for f in report.findings],
                 "invocations": [
-                    {"executionSuccessful": True, "toolExecutionNotifications": [_gap(g) for g in report.coverage.gaps]}
+                    {
+                        "executionSuccessful": True,
+                        "toolExecutionNotifications": [_gap(g) for g in report.coverage.gaps],
+                    }
                 ],
             }
         ],
@@ -78,7 +94,10 @@ def _flow(step: Step) -> dict[str, Any]:
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    said: dict[str, Any] = {"level": "warning", "message": {"text": f"not analysed: {gap.reason} {gap.detail}".strip()}}
+    said: dict[str, Any] = {
+        "level": "warning",
+        "message": {"text": f"not analysed: {gap.reason} {gap.detail}".strip()},
+    }
     if gap.path:
         said["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": _uri(gap.path)}}}]
     return said
@@ -86,6 +105,4 @@ def _gap(gap: Gap) -> dict[str, Any]:
 
 def _uri(path: str) -> str:
     """A relative URI reference of a path: bytes that are not plain are percent-encoded."""
-    from urllib.parse import quote
-
     return quote(path.encode("utf-8", "surrogateescape"), safe="/-._~+@=,")

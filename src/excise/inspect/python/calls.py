@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from excise.inspect.python import vocabulary as v
 from excise.inspect.python.names import absolute, dotted
+from excise.inspect.python.values import MOST_TEXT, NOTHING, Value, union, via
 
 if TYPE_CHECKING:
-    from excise.inspect.python.local import Local, Value
+    from excise.inspect.python.local import Local
 
 STDLIB: Final = sys.stdlib_module_names
 ARGUMENT: Final = "given as an argument of a process"
@@ -19,18 +20,20 @@ ARGUMENT: Final = "given as an argument of a process"
 MOST_CALLS: Final = 2_000
 """Calls of one function that are linked; a function with more is a table of generated code."""
 PLAIN_METHODS: Final = frozenset(
-    "append add extend insert pop popitem remove discard clear update setdefault items keys values copy split rsplit splitlines strip lstrip "
-    "rstrip lower upper title replace join format encode decode partition rpartition removeprefix removesuffix zfill sort reverse read "
-    "readline readlines write close flush group groups groupdict as_posix with_suffix joinpath resolve absolute expanduser dict json "
-    "model_dump get getlist tolist numpy cpu to mean sum reshape view size shape dim squeeze unsqueeze permute transpose contiguous "
-    "group_by filter map apply astype isnull fillna head iterrows to_dict wait result put debug info warning error".split()
+    (
+        "append add extend insert pop popitem remove discard clear update setdefault items keys values "
+        "copy split rsplit splitlines strip lstrip rstrip lower upper title replace join format encode "
+        "decode partition rpartition removeprefix removesuffix zfill sort reverse read readline "
+        "readlines write close flush group groups groupdict as_posix with_suffix joinpath resolve "
+        "absolute expanduser dict json model_dump get getlist tolist numpy cpu to mean sum reshape view "
+        "size shape dim squeeze unsqueeze permute transpose contiguous group_by filter map apply astype "
+        "isnull fillna head iterrows to_dict wait result put debug info warning error"
+    ).split()
 )
 
 
 def call(self: Local, node: ast.Call) -> Value:
     """The value of a call; what it does is noted in the function's record."""
-    from excise.inspect.python.local import NOTHING, union, via
-
     known = self.call_at.get((node.lineno, node.col_offset))
     name = dotted(node.func)
     full = absolute(self.module, name)
@@ -52,11 +55,18 @@ def call(self: Local, node: ast.Call) -> Value:
     if full in v.JOINERS:
         return _joined(node, arguments, receiver)
     if name.endswith("urljoin") and len(arguments) > 1:
-        return union(arguments[0][1], via(arguments[1][1], node.lineno, "url" if not arguments[0][1] else "host"))
+        return union(
+            arguments[0][1], via(arguments[1][1], node.lineno, "url" if not arguments[0][1] else "host")
+        )
     if isinstance(node.func, ast.Attribute) and node.func.attr == "joinpath":
         return union(receiver, via(union(*(x for _, x in arguments)), node.lineno, "join"))
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
-        return union(self._take(receiver, str(node.args[0].value), node.lineno), *(x for _, x in arguments[1:]))
+    if (
+        isinstance(node.func, ast.Attribute)
+        and node.func.attr == "get"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ):
+        return union(self.take(receiver, str(node.args[0].value)), *(x for _, x in arguments[1:]))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
         return union(receiver, via(union(*(x for _, x in arguments)), node.lineno, "fmt"))
     _callbacks(self, node, arguments)
@@ -73,16 +83,17 @@ def _arguments(self: Local, node: ast.Call) -> list[tuple[Any, Value]]:
             out.append(("*", self.eval(argument.value)))
         else:
             out.append((i, self.eval(argument)))
-    for keyword in node.keywords:
-        out.append((keyword.arg or "**", self.eval(keyword.value)))
+    out.extend((k.arg or "**", self.eval(k.value)) for k in node.keywords)
     return out
 
 
 def _joined(node: ast.Call, arguments: list[tuple[Any, Value]], receiver: Value) -> Value:
-    from excise.inspect.python.local import union, via
-
     if len(arguments) == 1:
-        return via(arguments[0][1], node.lineno, "whole") if all(not p for p, _ in arguments[0][1].values()) else via(arguments[0][1], node.lineno)
+        return (
+            via(arguments[0][1], node.lineno, "whole")
+            if all(not p for p, _ in arguments[0][1].values())
+            else via(arguments[0][1], node.lineno)
+        )
     first = arguments[0][1] if arguments else {}
     return union(receiver, first, via(union(*(x for _, x in arguments[1:])), node.lineno, "join"))
 
@@ -91,8 +102,6 @@ def _joined(node: ast.Call, arguments: list[tuple[Any, Value]], receiver: Value)
 
 
 def _source(self: Local, node: ast.Call, name: str, full: str) -> Value | None:
-    from excise.inspect.python.local import MOST_TEXT
-
     kind = _source_kind(self, node, name, full)
     if kind is None:
         return None
@@ -110,11 +119,21 @@ def _source_kind(self: Local, node: ast.Call, name: str, full: str) -> str | Non
     owner = name.rpartition(".")[0]
     if attr in ("get_argument", "get_body_argument", "get_query_argument", "get_json_body", "get_arguments"):
         return "http"
-    if attr in v.MODEL_METHODS and v.MODEL_RECEIVERS.search(owner.removesuffix("()").lower()) and not owner.startswith("re."):
+    if (
+        attr in v.MODEL_METHODS
+        and v.MODEL_RECEIVERS.search(owner.removesuffix("()").lower())
+        and not owner.startswith("re.")
+    ):
         return "model"
-    if attr in v.MESSAGE_METHODS and re.search(r"sock|ws|websocket|conn|queue|redis|channel|stream", owner.lower()):
+    if attr in v.MESSAGE_METHODS and re.search(
+        r"sock|ws|websocket|conn|queue|redis|channel|stream", owner.lower()
+    ):
         return "message"
-    if attr in ("get", "request") and owner.split(".")[-1] in ("session", "http_client", "_session") and node.args:
+    if (
+        attr in ("get", "request")
+        and owner.split(".")[-1] in ("session", "http_client", "_session")
+        and node.args
+    ):
         return "network"
     return None
 
@@ -122,19 +141,30 @@ def _source_kind(self: Local, node: ast.Call, name: str, full: str) -> str | Non
 # Sinks
 
 
-def _note_sinks(self: Local, node: ast.Call, name: str, full: str, receiver: Value, arguments: list[tuple[Any, Value]]) -> None:
+def _note_sinks(
+    self: Local, node: ast.Call, name: str, full: str, receiver: Value, arguments: list[tuple[Any, Value]]
+) -> None:
     found = v.SINKS.get(full)
     if found is not None:
         weakness, at, keyword, what = found
         if _applies(self, node, full):
             _sink(self, node, weakness, what, _pick(arguments, at, keyword), full)
         elif full in v.SHELL_ONLY and not _ends_options(node):
-            _sink(self, node, weakness, ARGUMENT, _pick(arguments, -2 if len(node.args) > 1 else at, keyword), full)
+            _sink(
+                self,
+                node,
+                weakness,
+                ARGUMENT,
+                _pick(arguments, -2 if len(node.args) > 1 else at, keyword),
+                full,
+            )
     elif isinstance(node.func, ast.Attribute):
         method = v.METHOD_SINKS.get(node.func.attr)
-        if method is not None and full.split(".")[0] not in STDLIB:
+        if method is not None and full.split(".", maxsplit=1)[0] not in STDLIB:
             weakness, at, keyword, what, owner = method
-            if (not owner or re.search(owner, name.rpartition(".")[0].lower())) and _method_applies(self, node, weakness, receiver):
+            if (not owner or re.search(owner, name.rpartition(".")[0].lower())) and _method_applies(
+                self, node, weakness, receiver
+            ):
                 value = receiver if at == -1 else _pick(arguments, at, keyword)
                 _sink(self, node, weakness, what, value, name)
     if re.search(r"(^|\.)repo\w*\.git\.\w+$|(^|\.)git_repo\.git\.\w+$", name):
@@ -143,17 +173,28 @@ def _note_sinks(self: Local, node: ast.Call, name: str, full: str, receiver: Val
         value, line = self.dispatchers[node.func.id]
         _sink(self, node, "dynamic-dispatch", f"called after getattr (line {line})", value, "getattr")
     if isinstance(node.func, ast.Call) and dotted(node.func.func) == "getattr" and len(node.func.args) > 1:
-        _sink(self, node, "dynamic-dispatch", "the name of what is called", self.eval(node.func.args[1]), "getattr")
+        _sink(
+            self,
+            node,
+            "dynamic-dispatch",
+            "the name of what is called",
+            self.eval(node.func.args[1]),
+            "getattr",
+        )
     if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(arguments) > 1:
         _sink(self, node, "dynamic-dispatch", "the name of what is set", arguments[1][1], "setattr")
     for keyword_ in node.keywords:
-        if keyword_.arg == "trust_remote_code" and isinstance(keyword_.value, ast.Constant) and keyword_.value.value is True:
-            self.sinks.append(_row(self, "remote-code-trust", node, "trusts code that comes with the model", {}, name))
+        if (
+            keyword_.arg == "trust_remote_code"
+            and isinstance(keyword_.value, ast.Constant)
+            and keyword_.value.value is True
+        ):
+            self.sinks.append(
+                _row(self, "remote-code-trust", node, "trusts code that comes with the model", {}, name)
+            )
 
 
 def _pick(arguments: list[tuple[Any, Value]], at: int, keyword: str) -> Value:
-    from excise.inspect.python.local import union
-
     if at == -2:
         return union(*(value for _, value in arguments))
     if at == -3:
@@ -170,7 +211,9 @@ def _applies(self: Local, node: ast.Call, full: str) -> bool:
         loader = given.get("Loader", node.args[1] if len(node.args) > 1 else None)
         if loader is None:
             return True
-        return bool(v.UNSAFE_YAML.search(absolute(self.module, dotted(loader)))) and not v.SAFE_YAML.search(dotted(loader))
+        return bool(v.UNSAFE_YAML.search(absolute(self.module, dotted(loader)))) and not v.SAFE_YAML.search(
+            dotted(loader)
+        )
     if full == "torch.load":
         only = given.get("weights_only")
         return only is None or (isinstance(only, ast.Constant) and not only.value)
@@ -200,7 +243,9 @@ def _command_matters(self: Local, node: ast.Call, given: dict[str | None, ast.ex
     if isinstance(first, (ast.List, ast.Tuple)) and first.elts:
         if not isinstance(first.elts[0], ast.Constant):
             return True
-        return any(isinstance(e, ast.Constant) and e.value in ("-c", "-e", "/c", "-Command") for e in first.elts)
+        return any(
+            isinstance(e, ast.Constant) and e.value in ("-c", "-e", "/c", "-Command") for e in first.elts
+        )
     if isinstance(first, ast.Starred) or (isinstance(first, ast.Constant) and len(node.args) > 1):
         return False
     return not (isinstance(first, ast.Name) and self.types.get(first.id) == "list")
@@ -246,7 +291,9 @@ def _text(self: Local, node: ast.Call) -> str:
 
 def packed(self: Local, value: Value) -> list[Any]:
     """A value as plain lists, with the guards of each origin at this point."""
-    return [[list(origin), part, list(lines), self.guards.of(origin)] for origin, (part, lines) in value.items()]
+    return [
+        [list(origin), part, list(lines), self.guards.of(origin)] for origin, (part, lines) in value.items()
+    ]
 
 
 # Calls to link
@@ -262,7 +309,7 @@ def _reference(self: Local, node: ast.Call, name: str, full: str) -> str:
         if func.id in self.module.functions or func.id in self.module.classes:
             return f"h:{func.id}"
         if func.id in self.module.imports:
-            return "" if full.split(".")[0] in STDLIB else f"d:{full}"
+            return "" if full.split(".", maxsplit=1)[0] in STDLIB else f"d:{full}"
         return ""
     if not isinstance(func, ast.Attribute):
         return ""
@@ -276,26 +323,30 @@ def _reference(self: Local, node: ast.Call, name: str, full: str) -> str:
         return "" if kind.split(".")[0] in STDLIB else f"t:{kind}:{attr}"
     if kind.startswith("self.") and kind.count(".") == 1:
         return f"a:{kind[5:]}:{attr}"
-    head = name.split(".")[0]
+    head = name.split(".", maxsplit=1)[0]
     if isinstance(base, ast.Name) and head in self.module.classes:
         return f"t:{head}:{attr}"
     if head in self.module.imports and "(" not in name:
-        return "" if full.split(".")[0] in STDLIB else f"d:{full}"
+        return "" if full.split(".", maxsplit=1)[0] in STDLIB else f"d:{full}"
     return "" if attr in PLAIN_METHODS or attr.startswith("__") else f"n:{attr}"
 
 
 def _callbacks(self: Local, node: ast.Call, arguments: list[tuple[Any, Value]]) -> None:
     """A function that is handed over together with values is called with them: `map(f, xs)`, `to_thread(f, x)`."""
-    from excise.inspect.python.local import union
-
     if len(node.args) + len(node.keywords) < 2 or len(self.calls) >= MOST_CALLS:
         return
     for argument in (*node.args, *(k.value for k in node.keywords)):
         if isinstance(argument, ast.Call) or not isinstance(argument, (ast.Name, ast.Attribute)):
             continue
-        if isinstance(argument, ast.Attribute) and not (isinstance(argument.value, ast.Name) and argument.value.id == "self"):
+        if isinstance(argument, ast.Attribute) and not (
+            isinstance(argument.value, ast.Name) and argument.value.id == "self"
+        ):
             continue
-        known = isinstance(argument, ast.Attribute) or argument.id in self.inner or argument.id in self.module.functions
+        known = (
+            isinstance(argument, ast.Attribute)
+            or argument.id in self.inner
+            or argument.id in self.module.functions
+        )
         if not known:
             continue
         fake = ast.Call(func=argument, args=[], keywords=[])
@@ -306,7 +357,9 @@ def _callbacks(self: Local, node: ast.Call, arguments: list[tuple[Any, Value]]) 
             self.calls.append([ref, node.lineno, _text(self, node), [["*", packed(self, values)]], [], []])
 
 
-def _record(self: Local, node: ast.Call, ref: str, receiver: Value, arguments: list[tuple[Any, Value]]) -> Value:
+def _record(
+    self: Local, node: ast.Call, ref: str, receiver: Value, arguments: list[tuple[Any, Value]]
+) -> Value:
     at = len(self.calls)
     self.call_at[(node.lineno, node.col_offset)] = at
     rows = [[key, packed(self, value)] for key, value in arguments if value]

@@ -30,7 +30,11 @@ def _decorated(local: Local, node: Function) -> str:
         for pattern, kind in v.DECORATORS:
             if pattern.search(name):
                 owner, _, last = name.rpartition(".")
-                if kind == "http" and last in ("get", "post", "put", "delete", "patch", "head", "options", "action", "view") and not v.HTTP_OWNER.search(owner):
+                if (
+                    kind == "http"
+                    and last in ("get", "post", "put", "delete", "patch", "head", "options", "action", "view")
+                    and not v.HTTP_OWNER.search(owner)
+                ):
                     continue
                 if kind == "message" and not owner:
                     continue
@@ -51,7 +55,11 @@ def _method(local: Local, node: Function) -> str:
         return "http"
     if params[1:3] == ["request", "context"]:
         return "http"
-    if any(v.PARSER_BASES.search(b) for b in bases) and node.name in ("parse", "parse_result", "extract_tool_calls"):
+    if any(v.PARSER_BASES.search(b) for b in bases) and node.name in (
+        "parse",
+        "parse_result",
+        "extract_tool_calls",
+    ):
         return "model"
     if params[1:2] in (["request"], ["req"]) and _is_request(node, 1):
         return "http"
@@ -63,7 +71,12 @@ def _is_request(node: Function, at: int) -> bool:
     arguments = [*node.args.posonlyargs, *node.args.args]
     annotation = arguments[at].annotation if at < len(arguments) else None
     if annotation is not None:
-        return ast.unparse(annotation).rsplit(".", 1)[-1] in ("Request", "HttpRequest", "WebSocket", "HTTPConnection")
+        return ast.unparse(annotation).rsplit(".", 1)[-1] in (
+            "Request",
+            "HttpRequest",
+            "WebSocket",
+            "HTTPConnection",
+        )
     return isinstance(node, ast.AsyncFunctionDef) and len(arguments) <= at + 1
 
 
@@ -79,5 +92,18 @@ def _injected(node: Function, at: int) -> bool:
     elif at - len(arguments) < len(node.args.kwonlyargs):
         annotation = node.args.kwonlyargs[at - len(arguments)].annotation
         default = node.args.kw_defaults[at - len(arguments)]
-    text = (ast.unparse(default) if isinstance(default, ast.Call) else "") + (ast.unparse(annotation) if annotation is not None else "")
-    return any(word in text for word in ("Depends", "Context", "RunContext", "BackgroundTasks", "Security(", "ToolRuntime", "RunManager"))
+    text = (ast.unparse(default) if isinstance(default, ast.Call) else "") + (
+        ast.unparse(annotation) if annotation is not None else ""
+    )
+    return any(
+        word in text
+        for word in (
+            "Depends",
+            "Context",
+            "RunContext",
+            "BackgroundTasks",
+            "Security(",
+            "ToolRuntime",
+            "RunManager",
+        )
+    )

@@ -10,6 +10,7 @@ from typing import Final
 from excise.inspect.analyser import Analyser, Tree, is_python
 from excise.inspect.finding import Confidence, Finding, Severity, Step
 from excise.inspect.python.calls import ARGUMENT
+from excise.inspect.python.consistency import Guarded
 from excise.inspect.python.link import Found, Hop, Linker
 from excise.inspect.python.program import Program
 from excise.inspect.python.summary import summarise
@@ -30,20 +31,31 @@ CONTROLS: Final = {
     "handed": "what a model asks the tool to run",
 }
 STRONG: Final = frozenset({"http", "tool", "model", "message"})
-DANGEROUS: Final = frozenset({"code-execution", "command-execution", "unsafe-deserialisation", "template-injection", "query-injection"})
+DANGEROUS: Final = frozenset(
+    {"code-execution", "command-execution", "unsafe-deserialisation", "template-injection", "query-injection"}
+)
 SHOWN_BELOW: Final = frozenset({"api", "internal", "field"})
 
 
 def conclude(tree: Tree) -> Iterator[Finding]:
     """Link the records of every file and say what reaches what."""
-    program = Program(tree.notes)
-    linker = Linker(program)
-    for found in linker.run():
-        severity = _severity(found)
-        if severity is not None and _is_test(found.at.func.path):
-            severity = Severity.NOTE
-        if severity is not None:
-            yield from _reported(found, severity)
+    linker = Linker(Program(tree.notes))
+    every = [(found, _severity(found)) for found in linker.run()]
+    guards = Guarded(linker.guarded)
+    for found, severity in every:
+        sibling = guards.sibling(found)
+        if severity is None:
+            if (
+                sibling
+                and found.kind in ("api", "internal")
+                and found.at.rule == "sink"
+                and not _is_test(found.at.func.path)
+            ):
+                yield guards.inconsistent(_finding(found, Severity.LOW), sibling)
+            continue
+        level = Severity.NOTE if _is_test(found.at.func.path) else severity
+        for finding in _reported(found, level):
+            yield guards.advised(finding, sibling)
 
 
 def _reported(found: Found, severity: Severity) -> Iterator[Finding]:
@@ -68,7 +80,11 @@ def _severity(found: Found) -> Severity | None:
     if found.flow.what == ARGUMENT:
         return Severity.MEDIUM if kind in STRONG and direct else None
     if weakness in DANGEROUS:
-        if weakness == "query-injection" and part not in ("fmt", "join", "host", "url") and kind not in STRONG:
+        if (
+            weakness == "query-injection"
+            and part not in ("fmt", "join", "host", "url")
+            and kind not in STRONG
+        ):
             return None
         if kind in STRONG:
             return Severity.HIGH
@@ -83,7 +99,7 @@ def _severity(found: Found) -> Severity | None:
         return Severity.HIGH
     if weakness == "archive-extraction":
         return Severity.MEDIUM if direct else None
-    if weakness in ("xml-entities",):
+    if weakness == "xml-entities":
         return Severity.LOW if direct else None
     if weakness == "path-traversal" and kind == "api" and part in ("join", "url") and direct:
         return Severity.NOTE
@@ -92,7 +108,9 @@ def _severity(found: Found) -> Severity | None:
     return None
 
 
-TESTS: Final = re.compile(r"(^|/)(tests?|testing|examples?|benchmarks?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+TESTS: Final = re.compile(
+    r"(^|/)(tests?|testing|examples?|benchmarks?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
+)
 
 
 def _is_test(path: str) -> bool:
@@ -102,7 +120,10 @@ def _is_test(path: str) -> bool:
 
 def _hands_over(found: Found) -> bool:
     """Whether the function hands its argument to an executor of another class or module, one call away."""
-    return len(_functions(found)) == 2 and (found.flow.sink.owner, found.flow.sink.path) != (found.at.func.owner, found.at.func.path)
+    return len(_functions(found)) == 2 and (found.flow.sink.owner, found.flow.sink.path) != (
+        found.at.func.owner,
+        found.at.func.path,
+    )
 
 
 def _functions(found: Found) -> list[int]:
@@ -122,12 +143,17 @@ def _finding(found: Found, severity: Severity) -> Finding:
         path=at.func.path,
         line=at.line,
         symbol=at.func.qual,
-        title=f"{CONTROLS[found.kind]}: {found.flow.what}".capitalize() if found.kind != "present" else found.flow.what,
+        title=_title(found),
         steps=tuple(_steps(found)),
         controls=CONTROLS[found.kind],
         gets=about.gets,
         fix=about.fix,
     )
+
+
+def _title(found: Found) -> str:
+    said = found.flow.what if found.kind == "present" else f"{CONTROLS[found.kind]}: {found.flow.what}"
+    return said[:1].upper() + said[1:]
 
 
 def _confidence(found: Found) -> Confidence:
@@ -159,6 +185,7 @@ ANALYSER: Final = Analyser(
     weaknesses=(
         "code-execution", "command-execution", "unsafe-deserialisation", "remote-code-trust", "template-injection", "query-injection",
         "path-traversal", "archive-extraction", "request-forgery", "xml-entities", "dynamic-dispatch",
+        "inconsistent-guard",
     ),
     wants=is_python,
     read=summarise,

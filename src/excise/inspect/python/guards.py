@@ -15,7 +15,8 @@ from excise.inspect.python import vocabulary as v
 from excise.inspect.python.names import absolute, dotted
 
 if TYPE_CHECKING:
-    from excise.inspect.python.local import Local, Origin
+    from excise.inspect.python.local import Local
+    from excise.inspect.python.values import Origin
 
 Fact = tuple[Any, str]
 GATE: Any = ("gate",)
@@ -46,7 +47,11 @@ class Guards:
 
     def derive(self, targets: list[ast.expr], value: ast.expr, local: Local) -> None:
         """`ok = check(x)`: a later test of `ok` is a test of `x`."""
-        if len(targets) == 1 and isinstance(targets[0], ast.Name) and isinstance(value, (ast.Compare, ast.BoolOp, ast.Call, ast.UnaryOp)):
+        if (
+            len(targets) == 1
+            and isinstance(targets[0], ast.Name)
+            and isinstance(value, (ast.Compare, ast.BoolOp, ast.Call, ast.UnaryOp))
+        ):
             positive, negative = tests(value, local)
             if positive or negative:
                 self.derived = {**self.derived, targets[0].id: (positive, negative)}
@@ -107,7 +112,7 @@ def tests(node: ast.expr, local: Local) -> tuple[list[Fact], list[Fact]]:
 
 def _only_switches(node: ast.BoolOp, local: Local) -> bool:
     """`switch and not check(x)`: false means checked, unless the switch is off by default."""
-    return local._default_on(ast.BoolOp(node.op, node.values[:-1])) and len(node.values) > 1
+    return local.default_on(ast.BoolOp(node.op, node.values[:-1])) and len(node.values) > 1
 
 
 def _origins(node: ast.expr, local: Local) -> dict[Any, tuple[str, tuple[int, ...]]]:
@@ -126,9 +131,11 @@ def _about(node: ast.expr, local: Local, kind: str) -> list[Fact]:
     for origin, (part, _) in _origins(node, local).items():
         if part == "host":
             facts.append((origin, "host"))
-        elif part in ("", "join", "fmt", "url", "quoted") or kind in ("validator", "integrity"):
-            facts.append((origin, kind))
-        elif kind == "dotdot":
+        elif (
+            part in ("", "join", "fmt", "url", "quoted")
+            or kind in ("validator", "integrity")
+            or kind == "dotdot"
+        ):
             facts.append((origin, kind))
     return facts
 
@@ -146,7 +153,9 @@ def _comparison(node: ast.Compare, local: Local) -> tuple[list[Fact], list[Fact]
         facts = _equality(left, right, local)
     else:
         return [], []
-    if isinstance(op, (ast.In, ast.NotIn)) and isinstance(left, ast.Constant):  # `".." in path` refuses when it is true
+    if isinstance(op, (ast.In, ast.NotIn)) and isinstance(
+        left, ast.Constant
+    ):  # `".." in path` refuses when it is true
         return (facts, []) if isinstance(op, ast.NotIn) else ([], facts)
     return (facts, []) if isinstance(op, (ast.In, ast.Eq)) else ([], facts)
 
@@ -166,7 +175,11 @@ def _equality(left: ast.expr, right: ast.expr, local: Local) -> list[Fact]:
             return _about(other, local, "allow") if one.value not in ("", None, 0) else []
         if isinstance(one, ast.Call) and dotted(one.func).endswith(("commonpath", "commonprefix")):
             return [f for arg in one.args for f in _about(arg, local, "contain")]
-    return [f for f in _about(left, local, "allow") + _about(right, local, "allow") if f[1] == "host" or f[0][0] != "A"]
+    return [
+        f
+        for f in _about(left, local, "allow") + _about(right, local, "allow")
+        if f[1] == "host" or f[0][0] != "A"
+    ]
 
 
 _PREDICATES = {
@@ -187,7 +200,11 @@ def _predicate(node: ast.Call, local: Local) -> tuple[list[Fact], list[Fact]]:
         return _quantified(name, node.args[0], local)
     if name == "isinstance" and len(node.args) == 2:
         types = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
-        return (_about(node.args[0], local, "typed"), []) if types and types <= {"int", "float", "bool", "UUID"} else ([], [])
+        return (
+            (_about(node.args[0], local, "typed"), [])
+            if types and types <= {"int", "float", "bool", "UUID"}
+            else ([], [])
+        )
     if name in ("getattr", "hasattr") and len(node.args) >= 2:
         marks = isinstance(node.args[1], ast.Constant)
         return (_about(node.args[0], local, "mark"), []) if marks else ([], [])
@@ -232,14 +249,16 @@ def _prefix(base: ast.expr, node: ast.Call, local: Local) -> tuple[list[Fact], l
     return [*_about(base, local, "contain"), *_about(base, local, "prefix")], []
 
 
-def _quantified(name: str, node: ast.GeneratorExp | ast.ListComp, local: Local) -> tuple[list[Fact], list[Fact]]:
+def _quantified(
+    name: str, node: ast.GeneratorExp | ast.ListComp, local: Local
+) -> tuple[list[Fact], list[Fact]]:
     saved = local.env
     local.env = dict(saved)
     quiet = local.sinks, local.calls
     local.sinks, local.calls = [], list(local.calls)
     try:
         for generator in node.generators:
-            local._bind(generator.target, local.eval(generator.iter), node.lineno)
+            local.bind(generator.target, local.eval(generator.iter), node.lineno)
         positive, negative = tests(node.elt, local)
     finally:
         local.env = saved

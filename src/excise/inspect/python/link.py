@@ -114,9 +114,21 @@ class Linker:
         for origin, part, lines, guards in value:
             held = tuple(self._named(func, guards))
             for base in self._origin(func, origin, depth):
-                hops = base.hops + tuple(Hop(func, n, "flow") for n in lines if not base.hops or n != base.hops[-1].line)
+                hops = base.hops + tuple(
+                    Hop(func, n, "flow") for n in lines if not base.hops or n != base.hops[-1].line
+                )
                 joined = part or base.part
-                out.append(Base(base.kind, base.func, base.param, base.path, joined, hops[: 3 * MOST_HOPS], base.guards + held))
+                out.append(
+                    Base(
+                        base.kind,
+                        base.func,
+                        base.param,
+                        base.path,
+                        joined,
+                        hops[: 3 * MOST_HOPS],
+                        base.guards + held,
+                    )
+                )
             if len(out) >= MOST_BASES:
                 break
         return out
@@ -166,11 +178,21 @@ class Linker:
                     for value in self._filled(callee, arguments, base.param, skipped):
                         for got in self.bases(func, value, depth):
                             out.append(
-                                Base(got.kind, got.func, got.param, got.path, got.part or base.part, got.hops, got.guards + base.guards)
+                                Base(
+                                    got.kind,
+                                    got.func,
+                                    got.param,
+                                    got.path,
+                                    got.part or base.part,
+                                    got.hops,
+                                    got.guards + base.guards,
+                                )
                             )
             if len(out) > MOST_BASES:
                 break
-        if not out and func.record["c"][at][0].startswith("n:"):  # meant by its name alone: it may be another library's
+        if not out and func.record["c"][at][0].startswith(
+            "n:"
+        ):  # meant by its name alone: it may be another library's
             return self.bases(func, [*given, *receiver], depth)
         return out[:MOST_BASES]
 
@@ -178,19 +200,31 @@ class Linker:
         """The values that a call gives a parameter."""
         names = callee.record["p"]
         name = names[param] if param < len(names) else ""
-        return [value for key, value in arguments if key in (param - skipped, name, "*", "**") or (key not in names and isinstance(key, str) and param == len(names) - 1 and name in ("kwargs", "kwds", "options"))]
+        return [
+            value
+            for key, value in arguments
+            if key in (param - skipped, name, "*", "**")
+            or (
+                key not in names
+                and isinstance(key, str)
+                and param == len(names) - 1
+                and name in ("kwargs", "kwds", "options")
+            )
+        ]
 
     def result(self, func: Func) -> list[Base]:
         """What a function's result is made of: its parameters and sources; a field of `self` among them."""
         known = self._results.get(func.id)
         if known is None:
             self._results[func.id] = []  # a cycle adds nothing
-            known = [b for b in self.bases(func, func.record["r"]) if b.param < 0 or b.func is func][:MOST_BASES]
+            known = [b for b in self.bases(func, func.record["r"]) if b.param < 0 or b.func is func][
+                :MOST_BASES
+            ]
             self._results[func.id] = known
         return known
 
     def _field(self, func: Func, attr: str, depth: int) -> list[Base]:
-        owner = self.program._owner(func)
+        owner = self.program.owner_of(func)
         if owner is None:
             return [Base("field", func)]
         key = (owner.name, attr)
@@ -202,7 +236,17 @@ class Linker:
                     setter = self.program.at(kind.path, at)
                     for base in self.bases(setter, value, depth):
                         kind_ = "field" if base.param >= 0 else base.kind
-                        out.append(Base(kind_, base.func, -1, (), "" if kind_ == "field" else base.part, base.hops, base.guards))
+                        out.append(
+                            Base(
+                                kind_,
+                                base.func,
+                                -1,
+                                (),
+                                "" if kind_ == "field" else base.part,
+                                base.hops,
+                                base.guards,
+                            )
+                        )
             self._fields[key] = out[:4] or [Base("field", func)]
         return self._fields[key]
 
@@ -215,7 +259,15 @@ class Linker:
         if value is None:
             return self._enclosing(outer, name, depth) if depth < MOST_DEPTH else []
         return [
-            Base("field" if b.param >= 0 and not self.entry(b) else (self.entry(b) or b.kind), b.func, -1, (), b.part, b.hops, b.guards)
+            Base(
+                "field" if b.param >= 0 and not self.entry(b) else (self.entry(b) or b.kind),
+                b.func,
+                -1,
+                (),
+                b.part,
+                b.hops,
+                b.guards,
+            )
             for b in self.bases(outer, value, depth)
         ]
 
@@ -265,10 +317,12 @@ class Linker:
             yield from self._arrived(base, flow, hop, queue, seen)
 
     def _field_kind(self, func: Func, attr: str) -> str:
-        owner = self.program._owner(func)
-        return self.program.field_name(owner, attr.split(".")[0]) if owner else ""
+        owner = self.program.owner_of(func)
+        return self.program.field_name(owner, attr.split(".", maxsplit=1)[0]) if owner else ""
 
-    def _arrived(self, base: Base, flow: Flow, at: Hop, queue: deque[Flow], seen: set[Any]) -> Iterator[Found]:
+    def _arrived(
+        self, base: Base, flow: Flow, at: Hop, queue: deque[Flow], seen: set[Any]
+    ) -> Iterator[Found]:
         stop = self.stops(flow.weakness, base, at.func)
         if stop:
             self.guarded.append((flow.weakness, at, flow.what, stop))
@@ -282,7 +336,14 @@ class Linker:
             yield Found(flow, kind, (start, *flow.hops), base.part, at, base.guards)
         else:
             start = Hop(base.func, base.func.record["l"], "source", base.func.record["p"][base.param])
-            yield Found(flow, "api" if base.func.record["u"] else "internal", (start, *flow.hops), base.part, at, base.guards)
+            yield Found(
+                flow,
+                "api" if base.func.record["u"] else "internal",
+                (start, *flow.hops),
+                base.part,
+                at,
+                base.guards,
+            )
         last = flow.hops[-1]
         key = (flow.weakness, base.func.id, base.param, last.func.id * 100_000 + last.line)
         if key not in seen and len(flow.hops) < 3 * MOST_HOPS:
@@ -295,7 +356,17 @@ class Linker:
             for value in self._filled(flow.func, call[3], flow.param, skipped):
                 for base in self.bases(caller, value):
                     part = flow.part or base.part
-                    new = Flow(flow.weakness, caller, base.param, base.path, part, (*base.hops, hop, *flow.hops), flow.what, flow.name, flow.sink)
+                    new = Flow(
+                        flow.weakness,
+                        caller,
+                        base.param,
+                        base.path,
+                        part,
+                        (*base.hops, hop, *flow.hops),
+                        flow.what,
+                        flow.name,
+                        flow.sink,
+                    )
                     whole = Base(base.kind, base.func, base.param, base.path, part, base.hops, base.guards)
                     yield from self._arrived(whole, new, hop, queue, seen)
 
@@ -305,7 +376,7 @@ class Linker:
         held = tuple(g for g in base.guards if g[0] in accepted)
         if held:
             return held
-        owner = self.program._owner(func)
+        owner = self.program.owner_of(func)
         if owner is not None and "gate" in accepted and any(c.record["g"] for c in self.program.bases(owner)):
             return (("gate", owner.record["l"]),)
         if weakness == "path-traversal" and base.part == "name":

@@ -100,7 +100,7 @@ class Program:
         return found
 
     def _through(self, name: str, depth: int) -> Func | Class | None:
-        head, _, last = name.rpartition(".")
+        head = name.rpartition(".")[0]
         if not head or depth > 6:
             return None
         while head:
@@ -164,7 +164,7 @@ class Program:
             return self._own(caller, rest, above=kind == "u")
         if kind == "a":
             attr, _, name = rest.partition(":")
-            owner = self._owner(caller)
+            owner = self.owner_of(caller)
             typed = self.field_type(owner, attr) if owner else None
             return self._method(typed, name)
         if kind == "t":
@@ -185,7 +185,8 @@ class Program:
         func = self.method(found, name) if isinstance(found, Class) else None
         return [(func, _bound(func))] if func else []
 
-    def _owner(self, caller: Func) -> Class | None:
+    def owner_of(self, caller: Func) -> Class | None:
+        """The class that a function belongs to, also one inside a method."""
         if caller.owner is not None:
             return caller.owner
         head = caller.qual.split(".")[0]
@@ -193,7 +194,7 @@ class Program:
         return found if isinstance(found, Class) else None
 
     def _own(self, caller: Func, name: str, *, above: bool) -> list[tuple[Func | Class, int]]:
-        owner = self._owner(caller)
+        owner = self.owner_of(caller)
         if owner is None:
             return []
         chain = self.bases(owner)[1:] if above else self.bases(owner)

@@ -57,7 +57,18 @@ def _class(
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             kinds = [dotted(n) for n in ast.walk(item.annotation) if isinstance(n, (ast.Name, ast.Attribute))]
-            about["t"].setdefault(item.target.id, next((absolute(module, k) for k in kinds if k.rsplit(".", 1)[-1][:1].isupper() and k not in ("Optional", "Any", "List", "Dict", "Union", "Callable")), ""))
+            about["t"].setdefault(
+                item.target.id,
+                next(
+                    (
+                        absolute(module, k)
+                        for k in kinds
+                        if k.rsplit(".", 1)[-1][:1].isupper()
+                        and k not in ("Optional", "Any", "List", "Dict", "Union", "Callable")
+                    ),
+                    "",
+                ),
+            )
         if isinstance(item, Function):
             about["m"][item.name] = len(functions)
             local = Local(module, lines, item, f"{name}.{item.name}", node, outer if outer.qual else None)
@@ -66,7 +77,9 @@ def _class(
             _class(item, name + ".", outer, module, lines, functions, classes)
 
 
-def _function(local: Local, node: Function, functions: list[dict[str, Any]], about: dict[str, Any] | None) -> None:
+def _function(
+    local: Local, node: Function, functions: list[dict[str, Any]], about: dict[str, Any] | None
+) -> None:
     """Analyse one function and those inside it."""
     arguments = node.args
     everything = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
@@ -91,7 +104,21 @@ def _static(node: Function) -> bool:
     return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
 
 
-_SCALARS = frozenset({"int", "float", "bool", "Optional[int]", "Optional[float]", "Optional[bool]", "int | None", "float | None", "bool | None", "UUID", "uuid.UUID"})
+_SCALARS = frozenset(
+    {
+        "int",
+        "float",
+        "bool",
+        "Optional[int]",
+        "Optional[float]",
+        "Optional[bool]",
+        "int | None",
+        "float | None",
+        "bool | None",
+        "UUID",
+        "uuid.UUID",
+    }
+)
 
 
 def _scalar(annotation: ast.expr | None) -> bool:
@@ -108,27 +135,54 @@ def _class_of(annotation: ast.expr, module: Module) -> str:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         name = annotation.value if annotation.value.replace(".", "").isidentifier() else ""
     last = name.rsplit(".", 1)[-1]
-    plain = last in ("Any", "Path", "Callable", "Iterable", "Sequence", "Dict", "List", "Type", "Union", "Optional", "Mapping")
+    plain = last in (
+        "Any",
+        "Path",
+        "Callable",
+        "Iterable",
+        "Sequence",
+        "Dict",
+        "List",
+        "Type",
+        "Union",
+        "Optional",
+        "Mapping",
+    )
     return absolute(module, name) if last[:1].isupper() and "[" not in name and not plain else ""
 
 
 def _off(node: Function) -> frozenset[str]:
     """The parameters that are switches and off by default."""
     arguments = node.args
-    pairs = list(zip(reversed([*arguments.posonlyargs, *arguments.args]), reversed(arguments.defaults), strict=False))
-    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
+    pairs = list(
+        zip(reversed([*arguments.posonlyargs, *arguments.args]), reversed(arguments.defaults), strict=False)
+    )
+    pairs += [
+        (a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
+    ]
     return frozenset(a.arg for a, d in pairs if isinstance(d, ast.Constant) and not d.value)
 
 
 def _finish(
-    local: Local, body: list[ast.stmt], functions: list[dict[str, Any]], about: dict[str, Any] | None, node: Function | None = None
+    local: Local,
+    body: list[ast.stmt],
+    functions: list[dict[str, Any]],
+    about: dict[str, Any] | None,
+    node: Function | None = None,
 ) -> None:
     at = len(functions)
     record: dict[str, Any] = {}
     functions.append(record)
     local.run(body)
     for inner, env in local.nested:
-        deeper = Local(local.module, local.lines, inner, f"{local.qual}.{inner.name}" if local.qual else inner.name, local.cls, local if node else None)
+        deeper = Local(
+            local.module,
+            local.lines,
+            inner,
+            f"{local.qual}.{inner.name}" if local.qual else inner.name,
+            local.cls,
+            local if node else None,
+        )
         start = len(functions)
         _function(deeper, inner, functions, None)
         if node:
@@ -155,12 +209,18 @@ def _finish(
         "r": packed(local, local.returns),
         "v": sorted(local.checked),
         "cls": _class_name(local, node),
-        "x": {n: packed(local, value) for n, value in local.env.items() if value} if local.nested and node else {},
+        "x": {n: packed(local, value) for n, value in local.env.items() if value}
+        if local.nested and node
+        else {},
     }
 
 
 def _class_name(local: Local, node: Function | None) -> str:
-    return local.qual.rpartition(".")[0] if local.cls is not None and node is not None and local.outer is None else ""
+    return (
+        local.qual.rpartition(".")[0]
+        if local.cls is not None and node is not None and local.outer is None
+        else ""
+    )
 
 
 def _gated(local: Local, node: Function) -> bool:
@@ -170,7 +230,9 @@ def _gated(local: Local, node: Function) -> bool:
     ):
         return False
     return any(subject == ("gate",) and kind == "gate" for subject, kind in local.guards.facts) or any(
-        isinstance(n, ast.If) and v.GATE_NAME.search(ast.unparse(n.test)) and any(isinstance(s, ast.Raise) for s in n.body)
+        isinstance(n, ast.If)
+        and v.GATE_NAME.search(ast.unparse(n.test))
+        and any(isinstance(s, ast.Raise) for s in n.body)
         for n in ast.walk(node)
     )
 

@@ -19,8 +19,12 @@ from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
 PATH_WORDS: Final = re.compile(r"path|file|dir|folder|uri|source|loc|key", re.IGNORECASE)
-REFUSES: Final = re.compile(r"valid|safe|check|verify|is_in|within|sanit|allow|subpath|relative|travers|contain", re.IGNORECASE)
-SETTLES: Final = re.compile(r"resolve|realpath|abspath|normpath|unquote|decode|is_relative_to|commonpath|secure_filename|safe_join")
+REFUSES: Final = re.compile(
+    r"valid|safe|check|verify|is_in|within|sanit|allow|subpath|relative|travers|contain", re.IGNORECASE
+)
+SETTLES: Final = re.compile(
+    r"resolve|realpath|abspath|normpath|unquote|decode|is_relative_to|commonpath|secure_filename|safe_join"
+)
 CODE_WORDS: Final = re.compile(r"code|script|source|expr|tree|program|snippet", re.IGNORECASE)
 
 
@@ -74,39 +78,81 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 def _dotdot(source: Source, qual: str, node: Function) -> Iterator[Finding]:
     """`..` looked for as text in a function that is there to refuse paths."""
     names = [a.arg for a in node.args.args]
-    if not (REFUSES.search(node.name) and (PATH_WORDS.search(node.name) or any(PATH_WORDS.search(n) for n in names))):
+    if not (
+        REFUSES.search(node.name)
+        and (PATH_WORDS.search(node.name) or any(PATH_WORDS.search(n) for n in names))
+    ):
         return
-    settled = any(SETTLES.search(dotted(c.func).rpartition(".")[2]) for c in ast.walk(node) if isinstance(c, ast.Call))
+    settled = any(
+        SETTLES.search(dotted(c.func).rpartition(".")[2]) for c in ast.walk(node) if isinstance(c, ast.Call)
+    )
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "startswith":
+        if (
+            isinstance(inner, ast.Call)
+            and isinstance(inner.func, ast.Attribute)
+            and inner.func.attr == "startswith"
+        ):
             if inner.args and isinstance(inner.args[0], ast.Constant) and inner.args[0].value == "..":
-                yield _finding(source, qual, inner, "only the beginning is compared with `..`, so that `a/../../b` passes", (22, 184))
+                yield _finding(
+                    source,
+                    qual,
+                    inner,
+                    "only the beginning is compared with `..`, so that `a/../../b` passes",
+                    (22, 184),
+                )
                 return
-        elif isinstance(inner, ast.Compare) and isinstance(inner.left, ast.Constant) and inner.left.value == ".." and not settled:
-            yield _finding(source, qual, inner, "`..` is looked for in text that was neither decoded nor resolved", (22, 184))
+        elif (
+            isinstance(inner, ast.Compare)
+            and isinstance(inner.left, ast.Constant)
+            and inner.left.value == ".."
+            and not settled
+        ):
+            yield _finding(
+                source,
+                qual,
+                inner,
+                "`..` is looked for in text that was neither decoded nor resolved",
+                (22, 184),
+            )
             return
 
 
 def _deny_list(source: Source, qual: str, node: Function, scope: _Scope) -> Iterator[Finding]:
     """A walk over parsed code that refuses some of it and overlooks the rest."""
-    parse = next((c for c in ast.walk(node) if isinstance(c, ast.Call) and dotted(c.func) == "ast.parse"), None)
+    parse = next(
+        (c for c in ast.walk(node) if isinstance(c, ast.Call) and dotted(c.func) == "ast.parse"), None
+    )
     if parse is None or not parse.args or not CODE_WORDS.search(ast.unparse(parse.args[0])):
         return
     reached = scope.reached(node)
     text = "\n".join(ast.unparse(n) for n in reached)
-    if not re.search(r"raise |return (True|False)|has_access|violation|illegal|forbidden|unsafe|continue", text):
+    if not re.search(
+        r"raise |return (True|False)|has_access|violation|illegal|forbidden|unsafe|continue", text
+    ):
         return
-    looks = {k for k in ("Import", "ImportFrom", "Call", "Attribute", "Name") if re.search(rf"ast\.{k}\b|visit_{k}\b", text)}
+    looks = {
+        k
+        for k in ("Import", "ImportFrom", "Call", "Attribute", "Name")
+        if re.search(rf"ast\.{k}\b|visit_{k}\b", text)
+    }
     if len(looks) < 2 or not _refuses(text):
         return
     missing = _overlooked(text, looks)
     if missing:
-        yield _finding(source, qual, parse, f"a list of what code may not do that overlooks {missing}", (184, 94))
+        yield _finding(
+            source, qual, parse, f"a list of what code may not do that overlooks {missing}", (184, 94)
+        )
 
 
 def _refuses(text: str) -> bool:
     """Whether the walk is there to refuse, not to transform."""
-    return bool(re.search(r"(not allowed|illegal|forbidden|disallow|malicious|denied|protected|private|unsafe|whitelist|blacklist|dangerous)", text, re.IGNORECASE))
+    return bool(
+        re.search(
+            r"(not allowed|illegal|forbidden|disallow|malicious|denied|protected|private|unsafe|whitelist|blacklist|dangerous)",
+            text,
+            re.IGNORECASE,
+        )
+    )
 
 
 def _overlooked(text: str, looks: set[str]) -> str:

@@ -80,7 +80,12 @@ SINKS: Final[dict[str, Sink]] = {
     "yaml.load_all": (_DES, 0, "stream", "loaded by a YAML loader that builds objects"),
     "yaml.unsafe_load": (_DES, 0, "stream", "loaded by a YAML loader that builds objects"),
     "keras.models.load_model": (_DES, 0, "filepath", "loaded by Keras, which may run code of the file"),
-    "tensorflow.keras.models.load_model": (_DES, 0, "filepath", "loaded by Keras, which may run code of the file"),
+    "tensorflow.keras.models.load_model": (
+        _DES,
+        0,
+        "filepath",
+        "loaded by Keras, which may run code of the file",
+    ),
     "jinja2.Template": (_TPL, 0, "source", "compiled as a template outside a sandbox"),
     "mako.template.Template": (_TPL, 0, "text", "compiled as a template"),
     "flask.render_template_string": (_TPL, 0, "source", "compiled as a template"),
@@ -140,12 +145,24 @@ SINKS: Final[dict[str, Sink]] = {
 
 METHOD_SINKS: Final[dict[str, tuple[str, int, str, str, str]]] = {
     # method -> weakness, argument, keyword, what happens, pattern that the receiver's words must match
-    "execute": (_SQL, 0, "query", "run as a query", r"cur|conn|db|engine|sess|sql|client|tx|transaction|database|graph"),
+    "execute": (
+        _SQL,
+        0,
+        "query",
+        "run as a query",
+        r"cur|conn|db|engine|sess|sql|client|tx|transaction|database|graph",
+    ),
     "executemany": (_SQL, 0, "query", "run as a query", r"cur|conn|db|sess"),
     "executescript": (_SQL, 0, "sql_script", "run as a query", r"cur|conn|db"),
     "read_sql": (_SQL, 0, "sql", "run as a query", r"pd|pandas"),
     "read_sql_query": (_SQL, 0, "sql", "run as a query", r"pd|pandas"),
-    "query": (_SQL, 0, "query", "run as a query", r"graph|neo4j|cypher|kuzu|(^|[._])db$|database|driver|duckdb"),
+    "query": (
+        _SQL,
+        0,
+        "query",
+        "run as a query",
+        r"graph|neo4j|cypher|kuzu|(^|[._])db$|database|driver|duckdb",
+    ),
     "run_query": (_SQL, 0, "query", "run as a query", r"graph|db|database|driver|client|sql"),
     "run_cypher": (_SQL, 0, "query", "run as a query", r""),
     "from_string": (_TPL, 0, "source", "compiled as a template outside a sandbox", r"env|jinja"),
@@ -167,10 +184,10 @@ METHOD_SINKS: Final[dict[str, tuple[str, int, str, str, str]]] = {
     "run_cell": (_EXEC, 0, "raw_cell", "executed as Python", r""),
     "exec_command": (_CMD, 0, "command", "run by a shell", r""),
     "exec_run": (_CMD, 0, "cmd", "run in a container", r"container"),
-    **{
-        name: (_DYN, -3, "", "merged into the settings", r"")
-        for name in ("update_settings", "set_settings", "update_config", "set_config", "update_configuration")
-    },
+    **dict.fromkeys(
+        ("update_settings", "set_settings", "update_config", "set_config", "update_configuration"),
+        (_DYN, -3, "", "merged into the settings", r""),
+    ),
     "recv_pyobj": (_DES, -1, "", "received and unpickled", r""),
 }
 """Argument -1 is the object that the method is called on, -2 whichever argument is untrusted, -3 the last."""
@@ -184,15 +201,19 @@ SAFE_YAML: Final = re.compile(r"(?<![Uu]n)[Ss]afe|BaseLoader|FullLoader")
 # Sources
 
 REQUEST_ATTRIBUTES: Final = frozenset(
-    "args form json query query_params body data path_params match_info files headers cookies GET POST values get_json "
-    "read text rel_url post query_string params stream arguments get_argument get_body_argument get_data "
-    "json_body log_file_name url".split()
+    (
+        "args form json query query_params body data path_params match_info files headers cookies GET "
+        "POST values get_json read text rel_url post query_string params stream arguments get_argument "
+        "get_body_argument get_data json_body log_file_name url"
+    ).split()
 )
 REQUEST_NAMES: Final = frozenset({"request", "req", "websocket", "ws", "http_request", "raw_request"})
 
 DECORATORS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (
-        re.compile(r"(^|\.)(tool|function_tool|kernel_function|ai_function|skill|call_tool|llm_tool|register_tool)$"),
+        re.compile(
+            r"(^|\.)(tool|function_tool|kernel_function|ai_function|skill|call_tool|llm_tool|register_tool)$"
+        ),
         "tool",
     ),
     (re.compile(r"(^|\.)(resource|prompt|read_resource|get_prompt)$"), "tool"),
@@ -203,23 +224,39 @@ DECORATORS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         ),
         "http",
     ),
-    (re.compile(r"(^|\.)(on|on_message|message_handler|event|subscribe|consumer|listener|rpc|rpc_method)$"), "message"),
+    (
+        re.compile(
+            r"(^|\.)(on|on_message|message_handler|event|subscribe|consumer|listener|rpc|rpc_method)$"
+        ),
+        "message",
+    ),
 )
-HTTP_OWNER: Final = re.compile(r"(app|api|router|routes?|blueprint|bp|server|web|mux|dtale|ns|rest)$", re.IGNORECASE)
+HTTP_OWNER: Final = re.compile(
+    r"(app|api|router|routes?|blueprint|bp|server|web|mux|dtale|ns|rest)$", re.IGNORECASE
+)
 
 TOOL_BASES: Final = re.compile(r"(^|\.)\w*Tool$")
-TOOL_METHODS: Final = frozenset({"_run", "_arun", "run", "arun", "forward", "execute", "invoke", "__call__", "call"})
-HANDLER_BASES: Final = re.compile(r"(RequestHandler|APIHandler|JupyterHandler|HTTPEndpoint|APIView|Resource|MethodView|WebSocketHandler)$")
-HANDLER_METHODS: Final = frozenset({"get", "post", "put", "delete", "patch", "head", "do_GET", "do_POST", "do_PUT", "on_message"})
+TOOL_METHODS: Final = frozenset(
+    {"_run", "_arun", "run", "arun", "forward", "execute", "invoke", "__call__", "call"}
+)
+HANDLER_BASES: Final = re.compile(
+    r"(RequestHandler|APIHandler|JupyterHandler|HTTPEndpoint|APIView|Resource|MethodView|WebSocketHandler)$"
+)
+HANDLER_METHODS: Final = frozenset(
+    {"get", "post", "put", "delete", "patch", "head", "do_GET", "do_POST", "do_PUT", "on_message"}
+)
 PROMPT_CLASS: Final = re.compile(r"Prompt\w*(Template|Builder)$")
 PROMPT_METHODS: Final = frozenset({"format", "aformat", "format_prompt", "format_messages", "run", "invoke"})
 """The variables of a prompt are what its users write."""
 SERVICER_BASES: Final = re.compile(r"Servicer(Stub)?$")
 
 MODEL_METHODS: Final = frozenset(
-    "predict apredict invoke ainvoke generate agenerate complete acomplete chat achat create completion acompletion "
-    "generate_content generate_code call_llm ask run arun generate_prompt predict_and_parse apredict_and_parse "
-    "prompt text_completion stream_chat structured_predict generate_response".split()
+    (
+        "predict apredict invoke ainvoke generate agenerate complete acomplete chat achat create "
+        "completion acompletion generate_content generate_code call_llm ask run arun generate_prompt "
+        "predict_and_parse apredict_and_parse prompt text_completion stream_chat structured_predict "
+        "generate_response"
+    ).split()
 )
 MODEL_RECEIVERS: Final = re.compile(
     r"llm|(^|[._])(chat_?)?model$|language_model|completions?$|openai|anthropic|messages$|gpt|claude|gemini|_chain$|(^|[._])predictor"
@@ -237,29 +274,67 @@ REMOTE_CALLS: Final = re.compile(
     r"|torch\.hub\.download_url_to_file|download_url|gdown\.download)$"
 )
 MESSAGE_METHODS: Final = frozenset(
-    "recv recv_string recv_json recv_multipart receive receive_text receive_json receive_bytes recvfrom brpop blpop lpop".split()
+    (
+        "recv recv_string recv_json recv_multipart receive receive_text receive_json receive_bytes "
+        "recvfrom brpop blpop lpop"
+    ).split()
 )
 
 # What makes a value harmless
 
 CLEAN_CALLS: Final = frozenset(
-    "int float bool len hash id isinstance issubclass type ord hex oct bin round abs sum min max range enumerate_ callable hasattr uuid.UUID UUID "
-    "os.path.exists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime os.stat hashlib.sha256 hashlib.md5 hashlib.sha1 "
-    "ast.literal_eval literal_eval secrets.token_hex uuid.uuid4 uuid4 time.time logging.getLogger print warnings.warn datetime.datetime.now "
-    "inspect.signature inspect.getsource inspect.getmembers os.getcwd os.getpid tempfile.mkdtemp tempfile.NamedTemporaryFile "
-    "tempfile.TemporaryDirectory tempfile.mkstemp secrets.token_urlsafe threading.Lock asyncio.Lock".split()
+    (
+        "int float bool len hash id isinstance issubclass type ord hex oct bin round abs sum min max "
+        "range enumerate_ callable hasattr uuid.UUID UUID os.path.exists os.path.isfile os.path.isdir "
+        "os.path.getsize os.path.getmtime os.stat hashlib.sha256 hashlib.md5 hashlib.sha1 "
+        "ast.literal_eval literal_eval secrets.token_hex uuid.uuid4 uuid4 time.time logging.getLogger "
+        "print warnings.warn datetime.datetime.now inspect.signature inspect.getsource "
+        "inspect.getmembers os.getcwd os.getpid tempfile.mkdtemp tempfile.NamedTemporaryFile "
+        "tempfile.TemporaryDirectory tempfile.mkstemp secrets.token_urlsafe threading.Lock asyncio.Lock"
+    ).split()
 )
 CLEAN_METHODS: Final = frozenset(
-    "exists is_file is_dir isdigit isalnum hexdigest startswith endswith count index find info debug warning error exception critical log "
-    "is_absolute stat tell seek close append_ items_ bit_length is_alive done cancelled fileno".split()
+    (
+        "exists is_file is_dir isdigit isalnum hexdigest startswith endswith count index find info debug "
+        "warning error exception critical log is_absolute stat tell seek close append_ items_ bit_length "
+        "is_alive done cancelled fileno"
+    ).split()
 )
-NAME_ONLY: Final = frozenset({"os.path.basename", "secure_filename", "werkzeug.utils.secure_filename", "ntpath.basename", "posixpath.basename"})
+NAME_ONLY: Final = frozenset(
+    {
+        "os.path.basename",
+        "secure_filename",
+        "werkzeug.utils.secure_filename",
+        "ntpath.basename",
+        "posixpath.basename",
+    }
+)
 NAME_ATTRIBUTES: Final = frozenset({"name", "stem", "suffix", "suffixes"})
-SAFE_JOINS: Final = frozenset({"werkzeug.utils.safe_join", "safe_join", "flask.safe_join", "werkzeug.security.safe_join", "django.utils._os.safe_join"})
-QUOTES: Final = frozenset({"shlex.quote", "pipes.quote", "shlex_quote", "quote", "urllib.parse.quote", "urllib.parse.quote_plus", "re.escape"})
+SAFE_JOINS: Final = frozenset(
+    {
+        "werkzeug.utils.safe_join",
+        "safe_join",
+        "flask.safe_join",
+        "werkzeug.security.safe_join",
+        "django.utils._os.safe_join",
+    }
+)
+QUOTES: Final = frozenset(
+    {
+        "shlex.quote",
+        "pipes.quote",
+        "shlex_quote",
+        "quote",
+        "urllib.parse.quote",
+        "urllib.parse.quote_plus",
+        "re.escape",
+    }
+)
 RESOLVERS: Final = frozenset({"os.path.realpath", "os.path.abspath", "os.path.normpath"})
 RESOLVING: Final = frozenset({"resolve", "absolute"})
-JOINERS: Final = frozenset({"os.path.join", "posixpath.join", "ntpath.join", "pathlib.Path", "pathlib.PurePath", "Path"})
+JOINERS: Final = frozenset(
+    {"os.path.join", "posixpath.join", "ntpath.join", "pathlib.Path", "pathlib.PurePath", "Path"}
+)
 HOST_PARTS: Final = frozenset({"host", "hostname", "netloc", "domain"})
 
 # Guards
@@ -275,10 +350,24 @@ NO_VALIDATOR: Final = re.compile(
     re.IGNORECASE,
 )
 GATE_NAME: Final = re.compile(
-    r"allow|dangerous|unsafe|trust|opt_?in|insecure|permit|enable|acknowledge|consent|i_know|confirm", re.IGNORECASE
+    r"allow|dangerous|unsafe|trust|opt_?in|insecure|permit|enable|acknowledge|consent|i_know|confirm",
+    re.IGNORECASE,
 )
 INTEGRITY_NAME: Final = re.compile(r"hash|digest|sha\d|sha_|md5|hmac|signature|checksum", re.IGNORECASE)
-ABORTS: Final = frozenset({"sys.exit", "os._exit", "exit", "quit", "abort", "flask.abort", "pytest.skip", "fail", "self.fail", "self.send_error"})
+ABORTS: Final = frozenset(
+    {
+        "sys.exit",
+        "os._exit",
+        "exit",
+        "quit",
+        "abort",
+        "flask.abort",
+        "pytest.skip",
+        "fail",
+        "self.fail",
+        "self.send_error",
+    }
+)
 
 ACCEPTED: Final[dict[str, frozenset[str]]] = {
     "code-execution": frozenset({"allow", "validator", "gate", "regex", "typed"}),
@@ -290,7 +379,9 @@ ACCEPTED: Final[dict[str, frozenset[str]]] = {
     "archive-extraction": frozenset({"contain", "dotdot", "validator", "gate", "integrity", "allow"}),
     "request-forgery": frozenset({"host", "allow", "prefix", "validator", "gate", "regex", "typed"}),
     "xml-entities": frozenset({"validator", "gate"}),
-    "dynamic-dispatch": frozenset({"allow", "validator", "gate", "regex", "typed", "prefix", "deny", "contain", "mark"}),
+    "dynamic-dispatch": frozenset(
+        {"allow", "validator", "gate", "regex", "typed", "prefix", "deny", "contain", "mark"}
+    ),
     "remote-code-trust": frozenset({"gate", "validator"}),
 }
 """The kinds of guards that keep a weakness away."""
