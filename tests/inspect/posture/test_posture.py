@@ -11,7 +11,7 @@ from excise.inspect.analyser import Tree
 from excise.inspect.finding import Severity
 from excise.inspect.posture import graph
 from excise.inspect.posture.registry import POSTURE
-from excise.inspect.proof import holds
+from excise.inspect.proof import Sheet, proves
 from excise.inspect.tree import Source
 
 DENY = """
@@ -182,9 +182,10 @@ def found(files, analysers=POSTURE):
             s.path: note for s in sources if analyser.wants(s.path) and (note := analyser.read(s)) is not None
         }
         said += analyser.conclude(Tree((), notes))
+    sheets = {s.path: Sheet(s) for s in sources}
     for finding in said:
-        by_path = {s.path: s for s in sources}
-        assert all(holds(step, by_path[step.path]) and step.text for step in finding.steps), finding
+        assert proves(finding, sheets.get), finding
+        assert all(step.text for step in finding.steps)
     return said
 
 

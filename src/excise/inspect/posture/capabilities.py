@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from excise.inspect.analyser import Analyser, Tree
-from excise.inspect.finding import Finding, Rule, Severity, Step
+from excise.inspect.finding import Finding, Severity, Step
 from excise.inspect.posture.shape import (
     Named,
     dotted,
@@ -52,7 +52,7 @@ _TOOL_CLASS: Final = re.compile(
 _RUN: Final = frozenset({"run", "_run", "arun", "_arun", "forward", "invoke", "execute", "call", "__call__"})
 
 IN, PRIVATE, OUT = "untrusted input", "private data", "a way out"
-_SIDES: Final[tuple[tuple[str, Rule], ...]] = ((IN, "source"), (PRIVATE, "flow"), (OUT, "sink"))
+SIDES: Final = (IN, PRIVATE, OUT)
 _FETCH: Final = re.compile(
     r"^(?:requests|httpx|aiohttp|session|self\.session|client|self\.client|http|self\._client|self\.http)\.(?:get|request|stream)$|(?:^|\.)(?:urlopen|urlretrieve|goto)$"
 )
@@ -168,7 +168,7 @@ def conclude(tree: Tree) -> Iterator[Finding]:
                     _Tool(path, function["symbol"], function["line"], function["head"], can)
                 )
     for tools in folders.values():
-        sides = {side: [t for t in tools if side in t.can] for side, _ in _SIDES}
+        sides = {side: [t for t in tools if side in t.can] for side in SIDES}
         if all(sides.values()):
             yield _finding(sides)
 
@@ -211,8 +211,14 @@ def _reach(
 def _finding(sides: Mapping[str, list[_Tool]]) -> Finding:
     weakness = BY_ID["agent-capabilities"]
     steps = tuple(
-        Step(tool.can[side][0], tool.can[side][1], f"{side}: the tool {tool.symbol}", rule, tool.can[side][2])
-        for side, rule in _SIDES
+        Step(
+            tool.can[side][0],
+            tool.can[side][1],
+            f"{side}: the tool {tool.symbol}",
+            "present",
+            tool.can[side][2],
+        )
+        for side in SIDES
         for tool in sides[side][:4]
     )
     first = sides[OUT][0]

@@ -231,7 +231,8 @@ def _finding(
 ) -> Finding:
     weakness = BY_ID["open-local-server"]
     done = [
-        Step(p, a["line"], f"{a['symbol']}, a handler, {a['what']}", "sink", a["text"]) for p, a in acts[:3]
+        Step(p, a["line"], f"{a['symbol']}, a handler, {a['what']}", "present", a["text"])
+        for p, a in acts[:3]
     ]
     step = Step(path, at["line"], what, "missing" if done else "present", at["text"])
     return Finding(

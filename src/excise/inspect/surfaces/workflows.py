@@ -102,8 +102,9 @@ def marks(source: Source) -> Iterator[Mark]:
     """Every job of a workflow, or the steps of a composite action."""
     top = yaml(source.text)
     events = triggers(top)
+    asking = {name for name, job in top.at("jobs").entries if any(map(_PERMISSION_STEP.search, _words(job)))}
     for _, job in top.at("jobs").entries:
-        yield from _job(top, job, events)
+        yield from _job(top, job, events, asking)
     action = top.at("runs", "steps")
     if action and not top.at("jobs"):
         yield from _scripts(steps_of(action), events=frozenset())
@@ -148,7 +149,7 @@ def asks_a_model(step: Node) -> bool:
     return bool(run) and (bool(_AI_RUN.search(run)) or keyed)
 
 
-def _job(top: Node, job: Node, events: frozenset[str]) -> Iterator[Mark]:
+def _job(top: Node, job: Node, events: frozenset[str], asking: set[str]) -> Iterator[Mark]:
     steps = steps_of(job.at("steps"))
     yield from _scripts(steps, events)
     yield from _answers(steps)
@@ -160,7 +161,7 @@ def _job(top: Node, job: Node, events: frozenset[str]) -> Iterator[Mark]:
     for step in steps:
         reached = _reached(step, shared, pulled) if step.ai else ""
         if reached:
-            yield _risk(step, job, pulled, held, reached)
+            yield _risk(step, pulled, held, reached, gated=_gated(step, job, asking))
 
 
 def _reached(step: Step, shared: set[str], pulled: frozenset[str]) -> str:
@@ -178,7 +179,7 @@ def _reached(step: Step, shared: set[str], pulled: frozenset[str]) -> str:
             "it works in a checkout of a stranger's pull request",
         ),
         (any(map(_READS.search, step.words)), "it is told to fetch what strangers wrote"),
-        (_takes_the_event(step, pulled), "it takes the event's text by itself"),
+        (_takes_the_event(step, pulled), BY_ITSELF),
     )
     return next((way for taken, way in ways if taken), "")
 
@@ -189,6 +190,7 @@ _SPEAKS: Final = frozenset(
 )
 
 
+BY_ITSELF: Final = "it takes the event's text by itself, and may ask for the rights of who wrote it"
 _NAMED: Final = re.compile(r"(?:\$\{?|\benv\.)(\w{1,200})")
 
 
@@ -216,8 +218,7 @@ def _variables(node: Node) -> set[str]:
     return {name for name, value in node.at("env").entries if UNTRUSTED.search(value.string)}
 
 
-def _risk(step: Step, job: Node, pulled: frozenset[str], held: list[str], how: str) -> Mark:
-    gated = _gated(step, job)
+def _risk(step: Step, pulled: frozenset[str], held: list[str], how: str, *, gated: bool) -> Mark:
     loose = any(_LOOSE.search(w) for w in step.words)
     open_to_all = any(
         n.startswith("allowed_non_write") and _OPEN_TO_ALL.match(v.string)
@@ -226,6 +227,8 @@ def _risk(step: Step, job: Node, pulled: frozenset[str], held: list[str], how: s
     severity = Severity.HIGH if held else Severity.LOW
     if held and (loose or open_to_all) and not gated:
         severity = Severity.CRITICAL
+    elif held and how == BY_ITSELF and not gated:
+        severity = Severity.MEDIUM
     elif gated:
         severity = Severity.LOW if held else Severity.NOTE
     what = f"on {', '.join(sorted(pulled))}, an agent's step: {how}; it holds {' and '.join(held) or 'nothing but the model'}"
@@ -260,14 +263,15 @@ def _held(top: Node, job: Node, pulled: frozenset[str]) -> list[str]:
     return held
 
 
-def _gated(step: Step, job: Node) -> bool:
+def _gated(step: Step, job: Node, asking: set[str]) -> bool:
     """Whether a condition on the way lets only known people start the step."""
     conditions = [job.at("if").string, step.node.at("if").string]
     if any(
         _GATE.search(c) and not _NEGATED_GATE.search(c) for c in (" ".join(c.split()) for c in conditions)
     ):
         return True
-    return bool(job.at("environment")) or step.asked
+    waits = {m for c in conditions for m in re.findall(r"\bneeds\.([\w-]+)\.outputs\.", c)}
+    return bool(job.at("environment")) or step.asked or bool(waits & asking)
 
 
 def _scripts(steps: Iterable[Step], events: frozenset[str]) -> Iterator[Mark]:
