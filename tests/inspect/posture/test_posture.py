@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from excise.inspect.analyser import Tree
-from excise.inspect.finding import Severity
+from excise.inspect.finding import Coverage, Report, Severity
+from excise.inspect.outputs import html, text
 from excise.inspect.posture import graph
 from excise.inspect.posture.registry import POSTURE
 from excise.inspect.proof import Sheet, proves
@@ -243,4 +244,7 @@ def test_the_graph_is_a_picture_that_stands_alone():
     assert "<script" not in drawn
     lines = graph.text(finding)
     assert lines.count("\n") == len(finding.steps) - 1
+    report = Report("x", (finding,), Coverage(1, 1, 1))
+    assert drawn in html.render(report)
+    assert "private data" in text.render(report)
     assert graph.svg(found({"a.py": FOUND["passed-over"][1]})[0]) == ""

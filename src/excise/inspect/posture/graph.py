@@ -66,7 +66,7 @@ def text(finding: Finding) -> str:
     for side in SIDES:
         arrow = "agent -->" if side == OUT else "--> agent"
         lines += [
-            f"{side:16} {arrow}  {_short(s.fact.rpartition(' ')[2], 40)}  ({s.path}:{s.line})"
+            f"{side:16} {arrow}  {_short(s.fact.rpartition(' ')[2], 40)}  ({_short(f'{s.path}:{s.line}', 60)})"
             for s in finding.steps
             if s.fact.startswith(f"{side}:")
         ]
