@@ -16,6 +16,7 @@ from typing import Final
 
 from excise.inspect.finding import Severity
 from excise.inspect.surfaces.commands import FETCH_AND_RUN
+from excise.inspect.surfaces.conditions import holds_on_every_way
 from excise.inspect.surfaces.node import Node, scalars
 from excise.inspect.surfaces.readers import yaml
 from excise.inspect.surfaces.surface import Surface
@@ -62,7 +63,9 @@ _GATE: Final = re.compile(
     r"|contains\(\s*(?:fromJ(?:SON|son)\(|vars\.|'\[)[^\n]{0,200}github\.(?:actor|event\.(?:sender|comment\.user)\.login)"
     r"|head\.repo\.full_name\s*==\s*github\.repository|head\.repo\.fork\s*==\s*false|head_repository\.full_name\s*==\s*github\.repository|!\s*github\.event\.pull_request\.head\.repo\.fork"
 )
-_NEGATED_GATE: Final = re.compile(r"\|\|\s*(?:true|always\(\))|!=\s*'(?:OWNER|MEMBER|COLLABORATOR)'")
+_OTHER_THAN: Final = re.compile(r"!=\s*'(?:OWNER|MEMBER|COLLABORATOR)'")
+_NO_FORK: Final = re.compile(r"!\s*github\.event\.pull_request\.head\.repo\.fork\s*")
+_EVENT_IS: Final = re.compile(r"\s*github\.event_name\s*==\s*'(\w+)'\s*")
 _PERMISSION_STEP: Final = re.compile(
     r"collaborators/[^\n]{0,100}/permission|getCollaboratorPermissionLevel|check-(?:user-)?permission|actions-cool/check-user-permission",
     re.IGNORECASE,
@@ -264,14 +267,19 @@ def _held(top: Node, job: Node, pulled: frozenset[str]) -> list[str]:
 
 
 def _gated(step: Step, job: Node, asking: set[str]) -> bool:
-    """Whether a condition on the way lets only known people start the step."""
-    conditions = [job.at("if").string, step.node.at("if").string]
-    if any(
-        _GATE.search(c) and not _NEGATED_GATE.search(c) for c in (" ".join(c.split()) for c in conditions)
-    ):
-        return True
-    waits = {m for c in conditions for m in re.findall(r"\bneeds\.([\w-]+)\.outputs\.", c)}
-    return bool(job.at("environment")) or step.asked or bool(waits & asking)
+    """Whether conditions on the way let only known people start the step."""
+
+    def gate(part: str) -> bool:
+        event = _EVENT_IS.fullmatch(part)
+        if event:
+            return event[1] not in STRANGERS
+        if part.lstrip().startswith("!"):
+            return bool(_NO_FORK.fullmatch(part.strip()))
+        waits = set(re.findall(r"\bneeds\.([\w-]+)\.outputs\.", part))
+        return bool(_GATE.search(part) and not _OTHER_THAN.search(part)) or bool(waits & asking)
+
+    conditions = (job.at("if").string, step.node.at("if").string)
+    return bool(job.at("environment")) or step.asked or any(holds_on_every_way(c, gate) for c in conditions)
 
 
 def _scripts(steps: Iterable[Step], events: frozenset[str]) -> Iterator[Mark]:
