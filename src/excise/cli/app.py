@@ -13,6 +13,7 @@ from excise.cli.diff import diff
 from excise.cli.explain import explain
 from excise.cli.export import export
 from excise.cli.ingest import ingest
+from excise.cli.inspect import inspect
 from excise.cli.report import report
 from excise.cli.scan import scan
 from excise.cli.simulate import simulate
@@ -52,6 +53,7 @@ app.command("report")(report)
 app.command("explain")(explain)
 app.command("diff")(diff)
 app.command("export")(export)
+app.command("inspect")(inspect)
 
 
 class _Stop:
