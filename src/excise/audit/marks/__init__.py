@@ -1,0 +1,1 @@
+"""Keyed choices in what we serve."""
