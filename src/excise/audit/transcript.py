@@ -63,6 +63,8 @@ class Failure(msgspec.Struct, frozen=True, tag_field="kind", tag="failure"):
     detail: str = ""
     at: str = ""
     attempts: int = 1
+    final: bool = False
+    """Asking again would not help."""
 
 
 Record = Header | Answer | Failure
@@ -77,6 +79,15 @@ class Transcript(msgspec.Struct, frozen=True):
     digest: str
     torn: int = 0
     """Bytes of a torn last line that were left out."""
+
+    @property
+    def asked(self) -> int:
+        """How many prompts are done with: up to the last that was answered, or that asking again would not help.
+
+        Only later ones are asked when a run goes on, so that what a look has seen never changes.
+        """
+        done = [a.query for a in self.answers] + [f.query for f in self.failures if f.final]
+        return max(done, default=-1) + 1
 
 
 def line(record: Record, before: str) -> tuple[bytes, str]:
