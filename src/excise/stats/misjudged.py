@@ -93,14 +93,14 @@ def correct(
         *(np.array([rate]) for rate in (first.tpr, first.fpr, second.tpr, second.fpr)),
     )
     rng = np.random.default_rng(seed)
-    cells = rng.dirichlet(
-        np.array([pairs.both, pairs.lost, pairs.gained, pairs.neither]) + 0.5, size=DRAWS
-    )
+    cells = rng.dirichlet(np.array([pairs.both, pairs.lost, pairs.gained, pairs.neither]) + 0.5, size=DRAWS)
     drawn = _figures(cells, *_rates(first, rng), *_rates(second, rng))
     tail = (1 - level) / 2
     return CorrectedPair(
         *(
-            Corrected(float(estimate[0]), (float(np.quantile(many, tail)), float(np.quantile(many, 1 - tail))))
+            Corrected(
+                float(estimate[0]), (float(np.quantile(many, tail)), float(np.quantile(many, 1 - tail)))
+            )
             for estimate, many in zip(point, drawn, strict=True)
         )
     )

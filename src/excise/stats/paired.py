@@ -68,7 +68,9 @@ def sign_flip(differences: Sequence[int]) -> float:
     law = np.zeros(2 * reach + 1)
     law[reach] = 1.0
     for size in sizes:
-        law = 0.5 * (np.roll(law, size) + np.roll(law, -size))  # never past the edge: `reach` is the sum of all
+        law = 0.5 * (
+            np.roll(law, size) + np.roll(law, -size)
+        )  # never past the edge: `reach` is the sum of all
     return float(min(1.0, law[reach + observed :].sum()))
 
 
