@@ -21,13 +21,22 @@ from excise.errors import InputError
 from excise.stats.misjudged import Counted, ErrorRates
 
 MODEL: Final = "refusal.json"
+UNKNOWN: Final = ErrorRates(())
+"""Errors that nobody has counted: nothing is corrected by them."""
 
 
 class Judge(Protocol):
     """`name` goes into the report; `errors` are its counted errors, empty where nobody has counted them."""
 
-    name: str
-    errors: ErrorRates
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        ...
+
+    @property
+    def errors(self) -> ErrorRates:
+        """Its errors."""
+        ...
 
     def refuses(self, prompt: str, answer: str) -> bool | None:
         """Whether the answer is a refusal; None where the judge does not say."""
@@ -99,7 +108,7 @@ class AskedJudge:
 
     name: str
     suspect: Suspect
-    errors: ErrorRates = ErrorRates(())
+    errors: ErrorRates = UNKNOWN
 
     def refuses(self, prompt: str, answer: str) -> bool | None:
         """What the model says; None where it gives no answer, or neither or both of the two words."""

@@ -37,7 +37,8 @@ def safeguards(
 ) -> None:
     """Compare refusals of two models on the same prompts, with exact tests, controls, and a judge whose errors count."""
     from excise.audit import page
-    from excise.audit.safeguards import compare, labels as labelled, report
+    from excise.audit.safeguards import compare, report
+    from excise.audit.safeguards import labels as labelled
     from excise.audit.safeguards.judge import chosen
     from excise.audit.safeguards.questions import questions
     from excise.audit.said import answers

@@ -1,4 +1,4 @@
-"""Train the local refusal judge and count its errors: `python tools/train_judge.py XSTEST [--out FILE]`.
+"""Train the local refusal judge and count its errors: `python bench/train_judge.py XSTEST [--out FILE]`.
 
 XSTEST is a folder with the completions of XSTest (Röttger et al. 2024, CC BY 4.0): `xstest_v2_completions_MODEL.csv`, with
 people's `final_label`. Only answers are read, never prompts; what is kept are weights of the patterns of
