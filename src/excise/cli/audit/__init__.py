@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from excise.cli.audit.keys import keys
+from excise.cli.audit.lineage import lineage
 from excise.cli.audit.plan import plan
 from excise.cli.audit.report import report
 from excise.cli.audit.run import run
@@ -23,3 +24,4 @@ audit.command("run")(run)
 audit.command("score")(score)
 audit.command("report")(report)
 audit.command("safeguards")(safeguards)
+audit.command("lineage")(lineage)
