@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("xstest", type=Path)
     parser.add_argument("--pyrit", type=Path)
-    parser.add_argument("--worlds", type=int, default=1000)
+    parser.add_argument("--worlds", type=int, default=500)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
@@ -136,7 +136,7 @@ def labelled(people, judge, unsafe, samples: int) -> str:
                 *(sum(getattr(c, f) for c in own) for f in ("hits", "positives", "alarms", "negatives"))
             )
             rates = [ErrorRates((c if min(c.positives, c.negatives) >= 10 else both,)) for c in own]
-            found = correct(seen, *rates, seed=k)
+            found = correct(seen, *rates, seed=k, draws=4000)
             assert found
             low, high = found.difference.interval
             hold, width, estimate = (
@@ -175,7 +175,7 @@ def _world_row(law, first, second, worlds: int) -> str:
         cell = rng.choice(4, size=200, p=law)
         seen = pairs_of(*(np.where(np.isin(cell, inside), rng.random(200) < tpr, rng.random(200) < fpr) for inside, (tpr, fpr) in (((0, 1), first), ((0, 2), second))))  # fmt: skip
         rates = [ErrorRates((Counted(int(rng.binomial(100, tpr)), 100, int(rng.binomial(100, fpr)), 100),)) for tpr, fpr in (first, second)]  # fmt: skip
-        found = correct(seen, *rates, seed=k)
+        found = correct(seen, *rates, seed=k, draws=4000)
         assert found
         (low, high), (low2, high2) = found.difference.interval, found.lost_given_first.interval
         held, held_lost = held + (low <= fall <= high), held_lost + (low2 <= lost <= high2)

@@ -76,11 +76,17 @@ class CorrectedPair:
 
 
 def correct(
-    pairs: Pairs, first: ErrorRates, second: ErrorRates, level: float = 0.95, seed: int = _SEED
+    pairs: Pairs,
+    first: ErrorRates,
+    second: ErrorRates,
+    level: float = 0.95,
+    *,
+    seed: int = _SEED,
+    draws: int = DRAWS,
 ) -> CorrectedPair | None:
     """Correct judged `pairs` by the judge's error rates on each side; None where it is too weak or nothing was judged.
 
-    Estimates invert the pooled rates and are cut to what is possible. Intervals are quantiles over `DRAWS` draws:
+    Estimates invert the pooled rates and are cut to what is possible. Intervals are quantiles over `draws` draws:
     cells from a Dirichlet law (prior 1/2 a cell), error rates from Beta laws (prior 1/2) of a group drawn at random.
     The same arguments give the same bytes. Source: Rogan and Gladen 1978, "Estimating prevalence from the results of a
     screening test"; the Monte Carlo form follows Greenland 2006, "Bayesian perspectives for epidemiological research".
@@ -93,27 +99,29 @@ def correct(
         *(np.array([rate]) for rate in (first.tpr, first.fpr, second.tpr, second.fpr)),
     )
     rng = np.random.default_rng(seed)
-    cells = rng.dirichlet(np.array([pairs.both, pairs.lost, pairs.gained, pairs.neither]) + 0.5, size=DRAWS)
-    drawn = _figures(cells, *_rates(first, rng), *_rates(second, rng))
-    tail = (1 - level) / 2
+    cells = rng.dirichlet(np.array([pairs.both, pairs.lost, pairs.gained, pairs.neither]) + 0.5, size=draws)
+    drawn = _figures(cells, *_rates(first, rng, draws), *_rates(second, rng, draws))
+    ends = ((1 - level) / 2, (1 + level) / 2)
     return CorrectedPair(
         *(
-            Corrected(
-                float(estimate[0]), (float(np.quantile(many, tail)), float(np.quantile(many, 1 - tail)))
-            )
+            Corrected(float(estimate[0]), _pair(np.quantile(many, ends)))
             for estimate, many in zip(point, drawn, strict=True)
         )
     )
+
+
+def _pair(ends: Draws) -> Interval:
+    return float(ends[0]), float(ends[1])
 
 
 def _measured(rates: ErrorRates) -> bool:
     return bool(rates.groups) and all(g.positives > 0 and g.negatives > 0 for g in rates.groups)
 
 
-def _rates(rates: ErrorRates, rng: np.random.Generator) -> tuple[Draws, Draws]:
+def _rates(rates: ErrorRates, rng: np.random.Generator, draws: int) -> tuple[Draws, Draws]:
     """Draws of TPR and FPR of a model that is like one of the groups."""
     counts = np.array([[g.hits, g.positives, g.alarms, g.negatives] for g in rates.groups], float)
-    hits, positives, alarms, negatives = counts[rng.integers(len(counts), size=DRAWS)].T
+    hits, positives, alarms, negatives = counts[rng.integers(len(counts), size=draws)].T
     return (
         rng.beta(hits + 0.5, positives - hits + 0.5),
         rng.beta(alarms + 0.5, negatives - alarms + 0.5),
