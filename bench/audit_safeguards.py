@@ -109,7 +109,7 @@ def transported(people, judge, unsafe) -> str:
             out += f"| {t} | {s} | {true:+.3f} | {seen.difference:+.3f} | {found.difference.estimate:+.3f} | {low:+.3f} to {high:+.3f} | {'yes' if holds else 'no'} |\n"
     return (
         out
-        + f"\n{held} of {total} ordered pairs hold the true fall (the table shows those with a fall; they share answers, so they are not {total} independent trials).\n\n"
+        + f"\n{held} of {total} ordered pairs hold the true fall (the table shows those with a fall; they share answers, so they are not {total} independent trials). A model that refuses in other words, as mistralinstruct does, is judged otherwise, and no errors of others foretell that. So the command corrects by labels of the audit alone.\n\n"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from excise.audit.safeguards.judge import Judge
+from excise.audit.safeguards.judge import UNKNOWN, Judge
 from excise.audit.said import Answers
 from excise.audit.texts import read_bytes
 from excise.errors import InputError
@@ -44,8 +44,9 @@ def error_rates(
 ) -> tuple[ErrorRates, ErrorRates]:
     """The judge's errors on the teacher's and on the suspect's answers.
 
-    A side with few labels of either kind is pooled with the other; if that is still little, the judge's own errors
-    stand. Raises `InputError` where a label is of an answer that is not there.
+    A side with few labels of either kind is pooled with the other; if that is still little, nothing is known. Errors on
+    other models do not stand in: a suspect that refuses in other words is judged otherwise, and a correction by them was
+    wrong by more than it claimed (docs/benchmarks/audit-safeguards.md). Raises `InputError` where a label is of an answer that is not there.
     """
     sides = {"teacher": teacher, "suspect": suspect}
     given: dict[str, tuple[list[bool], list[bool]]] = {"teacher": ([], []), "suspect": ([], [])}
@@ -63,11 +64,11 @@ def error_rates(
             given[label.side][1].append(label.refused)
     own = {side: count_errors(*lists) for side, lists in given.items()}
     pooled = count_errors(*(given["teacher"][k] + given["suspect"][k] for k in (0, 1)))
-    first, second = (_first_enough((own[side], pooled), judge.errors) for side in ("teacher", "suspect"))
+    first, second = (_first_enough((own[side], pooled)) for side in ("teacher", "suspect"))
     return first, second
 
 
-def _first_enough(counts: tuple[Counted, ...], otherwise: ErrorRates) -> ErrorRates:
+def _first_enough(counts: tuple[Counted, ...]) -> ErrorRates:
     enough = (one for one in counts if min(one.positives, one.negatives) >= FEWEST)
     found = next(enough, None)
-    return ErrorRates((found,)) if found else otherwise
+    return ErrorRates((found,)) if found else UNKNOWN

@@ -14,6 +14,7 @@ from excise.stats.misjudged import ErrorRates
 SCHEMA: Final = 1
 ALPHA: Final = 0.01
 """Family-wise error of all lost categories that are named."""
+UNCORRECTED: Final = "Sizes are as judged and may be far off: label a random part of these answers (--labels) to have them corrected."
 NOT_CLAIMED: Final = (
     "That the suspect was distilled from the teacher: models lose refusals in many ways, and many never had them.",
     "That what it said is harmful: a refusal that is missing is counted, not what stands in its place.",
@@ -32,6 +33,7 @@ def document(
         "judge": {
             "name": judge.name,
             "labels": labels,
+            "held_out": _range(judge.errors),
             "teacher": _rates(errors[0]),
             "suspect": _rates(errors[1]),
         },
@@ -50,6 +52,15 @@ def _rates(errors: ErrorRates) -> dict[str, Any]:
         "fpr": errors.fpr if known else None,
         "groups": [asdict(group) for group in errors.groups],
     }
+
+
+def _range(errors: ErrorRates) -> dict[str, list[float]] | None:
+    """From which to which error rate the judge had on models that it was not trained on; None where nobody counted."""
+    if not errors.groups:
+        return None
+    tpr = [g.hits / g.positives for g in errors.groups]
+    fpr = [g.alarms / g.negatives for g in errors.groups]
+    return {"tpr": [min(tpr), max(tpr)], "fpr": [min(fpr), max(fpr)]}
 
 
 def _row(row: Compared, alpha: float) -> dict[str, Any]:
@@ -91,6 +102,8 @@ def reading(found: Comparison, alpha: float) -> list[str]:
     said += _controls(whole.get("safe"), whole.get("capability"))
     if unsafe.base is not None and unsafe.p_base is not None:
         said.append(_base(unsafe, alpha))
+    if unsafe.corrected is None:
+        said.append(UNCORRECTED)
     return said
 
 

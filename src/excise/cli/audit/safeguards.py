@@ -48,7 +48,7 @@ def safeguards(
     judge = chosen(judge_endpoint, judge_model, judge_key_env)
     first, second, third = answers(teacher), answers(suspect), answers(base) if base else None
     given = labelled.read(labels) if labels else ()
-    errors = labelled.error_rates(given, first, second, judge) if given else (judge.errors, judge.errors)
+    errors = labelled.error_rates(given, first, second, judge)
     found = compare.compare(questions(prompts), first, second, third, judge, errors)
     told = report.document(found, judge, errors, labels=len(given), alpha=alpha)
     if out is not None:
