@@ -160,19 +160,12 @@ def standardised(mean: Numbers, strange: npt.NDArray[np.bool_]) -> Numbers:
     An additive model (a level for each of both) is fitted by least squares to pairs of teachers that are `strange`
     (teachers, teachers) to each other, so that kinship neither shifts nor widens it.
     """
-    teachers = len(strange)
+    teachers, ones = len(strange), strange.astype(float)
     cells = np.where(strange, mean[:teachers], 0.0)
-    n = strange.sum(axis=1)
-    rows, columns = cells.sum(axis=1) / n, np.zeros(teachers)
-    for _ in range(500):
-        columns = (cells.sum(axis=0) - np.where(strange, rows[:, None], 0.0).sum(axis=0)) / strange.sum(
-            axis=0
-        )
-        columns -= columns.mean()
-        moved = (cells.sum(axis=1) - np.where(strange, columns[None, :], 0.0).sum(axis=1)) / n
-        rows, change = moved, np.abs(moved - rows).max()
-        if change < 1e-12:
-            break
+    normal = np.block([[np.diag(ones.sum(axis=1)), ones], [ones.T, np.diag(ones.sum(axis=0))]])
+    levels = np.linalg.lstsq(normal, np.concatenate([cells.sum(axis=1), cells.sum(axis=0)]), rcond=None)[0]
+    rows, columns = levels[:teachers], levels[teachers:]
+    rows, columns = rows + columns.mean(), columns - columns.mean()
     left = (mean[:teachers] - rows[:, None] - columns[None, :])[strange]
     return (mean - columns[None, :]) / max(float(left.std()), 1e-12)
 
