@@ -9,6 +9,7 @@ A process that is killed while it writes leaves a torn last line: `Writer` cuts 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -20,7 +21,7 @@ from excise.errors import InputError, OutputError, UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Self
+    from typing import BinaryIO, Self
 
 SCHEMA: Final = 1
 LINE_LIMIT: Final = 16 << 20
@@ -156,27 +157,28 @@ class Writer:
     """Appends records to a transcript, each on disk before the next query. Use as a context manager.
 
     A new file gets `header`; one that is there is read first, its torn last line cut off, and `done` holds what it had.
-    Raises `UsageError` where the file belongs to another suspect or plan, `OutputError` where the system refuses.
+    Raises `UsageError` where the file belongs to another suspect or plan, or another run is writing it, `OutputError` where the system refuses.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
-        self.done: Transcript | None = read(path) if path.exists() else None
-        if self.done and (self.done.header.suspect, self.done.header.plan) != (header.suspect, header.plan):
-            raise UsageError(
-                "this transcript is of another suspect or plan",
-                subject=str(path),
-                hint="choose another --suspect name",
-            )
-        self._digest = self.done.digest if self.done else START
+        self._file = _locked(path)
         try:
-            self._file = path.open("ab")
-            if self.done and self.done.torn:
-                self._file.truncate(path.stat().st_size - self.done.torn)
+            self.done = _continued(path, header)
+            self._digest = self.done.digest if self.done else START
+            self._cut()
+            if self.done is None:
+                self.add(header)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _cut(self) -> None:
+        """Take a torn last line away."""
+        try:
+            self._file.truncate(self.path.stat().st_size - _lines(self.path)[1])
         except OSError as error:
-            raise _unwritable(path, error) from error
-        if self.done is None:
-            self.add(header)
+            raise _unwritable(self.path, error) from error
 
     def add(self, record: Record) -> None:
         """Append `record` and wait until it is on disk."""
@@ -193,6 +195,35 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _continued(path: Path, header: Header) -> Transcript | None:
+    """The transcript that is there, None where not even its header is whole. Raises `UsageError` for somebody else's."""
+    if not _lines(path)[0]:
+        return None
+    found = read(path)
+    if (found.header.suspect, found.header.plan) != (header.suspect, header.plan):
+        raise UsageError(
+            "this transcript is of another suspect or plan",
+            subject=str(path),
+            hint="choose another --suspect",
+        )
+    return found
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The file, opened to append, and no other run's as long as it is open."""
+    try:
+        file = path.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise UsageError(
+            "another run is writing it", subject=str(path), hint="wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return file
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
