@@ -171,9 +171,7 @@ def test_a_ledger_is_only_ever_added_to(tmp_path):
 
 
 def candidates(rng, count):
-    return [
-        " ".join(rng.choice(["alpha", "beta", "gamma", "delta", "eta", "theta"], 25)) for _ in range(count)
-    ]
+    return [" ".join(f"w{i}" for i in rng.integers(400, size=25)) for _ in range(count)]
 
 
 def test_reranked_text_scores_under_its_key_and_every_candidate_is_as_likely():
