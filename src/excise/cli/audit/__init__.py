@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from excise.cli.audit.keys import keys
+from excise.cli.audit.lineage import lineage
 from excise.cli.audit.plan import plan
 from excise.cli.audit.report import report
 from excise.cli.audit.run import run
+from excise.cli.audit.safeguards import safeguards
 from excise.cli.audit.score import score
 
 audit = typer.Typer(
@@ -21,3 +23,5 @@ audit.command("plan")(plan)
 audit.command("run")(run)
 audit.command("score")(score)
 audit.command("report")(report)
+audit.command("safeguards")(safeguards)
+audit.command("lineage")(lineage)
