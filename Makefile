@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-audit clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-speed: $(VENV)/dev  ## seconds and memory of scans, against decoding alone
 
 bench-quality: $(VENV)/runtime  ## what is found at each level and who is accused wrongly, in simulated worlds (and WORLDS=folders)
 	$(BIN)/python bench/quality.py $(WORLDS)
+
+bench-audit: $(VENV)/runtime  ## what an audit finds, whom it accuses wrongly, and what removes a mark
+	$(BIN)/python bench/audit.py
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:

@@ -1,8 +1,7 @@
 """What a campaign of a scan received under which key: the tie between an audit and the traffic.
 
-A gateway that marks writes a line for each exchange that it served under a key:
-`{"account_id": "…", "key": "red-green:k7@2", "tokens": 512, "exchange_id": "…"}`. `tokens` and `exchange_id` may be
-missing; with the id, only exchanges that the scan judged a harvest count.
+The run says which accounts and exchanges were a campaign's harvest, the ledger which key each was served under. A line
+of the ledger with an exchange's id counts only if that exchange was harvest; without ids all of an account's count.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from excise.audit import ledger as ledgers
+from excise.audit.ledger import Served
 from excise.audit.plan import Dose
-from excise.audit.texts import read_bytes
-from excise.errors import InputError, UsageError
+from excise.errors import UsageError
 from excise.model.findings import ACCUSING
 from excise.report import folder
 
@@ -27,15 +25,6 @@ if TYPE_CHECKING:
     from excise.model.run import Run
 
 
-class Served(msgspec.Struct, frozen=True):
-    """One exchange that was served under a key."""
-
-    account_id: str
-    key: str
-    tokens: int = 0
-    exchange_id: str = ""
-
-
 def doses(run: Path, campaigns: Sequence[str], ledger: Path, names: Sequence[KeyName]) -> tuple[Dose, ...]:
     """What each campaign received under each of `names`; without `campaigns`, the accused ones of the run.
 
@@ -43,7 +32,7 @@ def doses(run: Path, campaigns: Sequence[str], ledger: Path, names: Sequence[Key
     """
     found = folder.read(run)
     chosen = _chosen(found, campaigns)
-    rows = list(_served(ledger))
+    rows = list(ledgers.read(ledger))
     wanted = {str(name) for name in names}
     told = tuple(dose for campaign in chosen for dose in _of_campaign(found, campaign, rows, wanted))
     if not told:
@@ -63,20 +52,6 @@ def _chosen(run: Run, campaigns: Sequence[str]) -> tuple[str, ...]:
                 "is no campaign of the run", subject=campaign[:80], hint="see its campaigns.json"
             )
     return tuple(campaigns) or tuple(c.campaign_id for c in run.campaigns if c.verdict in ACCUSING)
-
-
-def _served(ledger: Path) -> Iterator[Served]:
-    for number, line in enumerate(read_bytes(ledger, "a ledger of served keys").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield msgspec.json.decode(line, type=Served)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise InputError(
-                f"line {number}: {error}",
-                subject=str(ledger),
-                hint='{"account_id": "…", "key": "gumbel:all@1", "tokens": 5}',
-            ) from error
 
 
 def _of_campaign(run: Run, campaign: str, rows: Sequence[Served], wanted: set[str]) -> Iterator[Dose]:

@@ -8,11 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from excise import __version__
 from excise.audit import case, keys, plan, power, texts
+from excise.audit.marks.choices import Slot
 from excise.audit.plan import Dose, File, Hypothesis, Plan, Sampling
 from excise.audit.tokens import tokenizer_of
-from excise.errors import UsageError
+from excise.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from excise.audit.keys import KeyName, Keys
@@ -36,6 +39,7 @@ class Wishes:
     temperature: float = 1.0
     max_tokens: int = 512
     prompts_marked: bool = False
+    slots: Path | None = None
     authorisation: str = ""
     worlds: int = 24
     run: Path | None = None
@@ -69,6 +73,7 @@ def sealed(
         looks=looks,
         decoys=wishes.decoys,
         prompts_marked=wishes.prompts_marked,
+        slots=_slots(wishes.slots) if wishes.slots else (),
         sampling=Sampling(wishes.temperature, wishes.max_tokens),
         dose=_dose(wishes, names),
     )
@@ -86,10 +91,6 @@ def written(out: Path, drafted: Plan, files: dict[str, bytes]) -> dict[str, Any]
 
 def _hypotheses(held: Keys, names: tuple[KeyName, ...], suspects: tuple[str, ...]) -> tuple[Hypothesis, ...]:
     for name in names:
-        if name.purpose == "choices":
-            raise UsageError(
-                "keyed choices have a test of their own", subject=str(name), hint="see `docs/audit.md`"
-            )
         if name.epoch > held.epoch:
             raise UsageError(
                 f"the epoch is {held.epoch}", subject=str(name), hint="name a key that was served"
@@ -111,6 +112,17 @@ def _tokenizer(said: str, files: dict[str, bytes]) -> str:
     if said != "words":
         files[case.TOKENIZER] = texts.read_bytes(Path(said), "a tokenizer.json, or `words`")
     return tokenizer_of(files.get(case.TOKENIZER)).name
+
+
+def _slots(path: Path) -> tuple[Slot, ...]:
+    try:
+        return msgspec.json.decode(texts.read_bytes(path, "a JSON list of slots"), type=tuple[Slot, ...])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InputError(
+            str(error),
+            subject=str(path),
+            hint='[{"id": "…", "category": "name", "contexts": ["example"], "values": ["…", "…"]}]',
+        ) from error
 
 
 def _control(said: str, files: dict[str, bytes]) -> File:
@@ -150,8 +162,6 @@ def _dose(wishes: Wishes, names: tuple[KeyName, ...]) -> tuple[Dose, ...]:
 
 
 def _with_power(drafted: Plan, worlds: int, advance: Callable[[], None]) -> Plan:
-    import msgspec  # noqa: PLC0415
-
     if not worlds or drafted.context != 1:
         return drafted
     purpose = drafted.hypotheses[0].key.purpose

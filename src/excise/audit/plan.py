@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from excise.audit.keys import KeyName
+from excise.audit.marks.choices import Slot, problems
 from excise.audit.texts import digest
 from excise.errors import InputError, UsageError
 
@@ -84,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True):
     looks: tuple[int, ...] = LOOKS
     decoys: int = DECOYS
     prompts_marked: bool = False
+    slots: tuple[Slot, ...] = ()
     sampling: Sampling = Sampling()
     power: tuple[Power, ...] = ()
     dose: tuple[Dose, ...] = ()
@@ -131,6 +133,15 @@ def checked(plan: Plan) -> Plan:
         raise UsageError(
             "names no key and suspect", subject="plan", hint="--key PURPOSE:CLUSTER@EPOCH --suspect NAME"
         )
+    wrong = problems(plan.slots)
+    if wrong:
+        raise UsageError(
+            "; ".join(wrong[:5]),
+            subject="--slots",
+            hint="keyed choices must be free choices: `docs/audit.md`",
+        )
+    if not plan.slots and any(h.key.purpose == "choices" for h in plan.hypotheses):
+        raise UsageError("keyed choices need their slots", subject="--key", hint="--slots FILE")
     return plan
 
 

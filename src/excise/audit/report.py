@@ -76,7 +76,7 @@ def judge(case: Case, key_of: KeyOf, advance: Callable[[], None] = lambda: None)
         findings,
         courses,
         standing.exploratory(case, found, findings),
-        standing.reservations(case, courses),
+        standing.reservations(case, courses, findings),
     )
 
 

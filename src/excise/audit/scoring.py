@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from excise.audit import prf, sequential, statistic
-from excise.audit.marks import KINDS
+from excise.audit import sequential, statistic
 from excise.audit.plan import Hypothesis, Plan, reached
 from excise.audit.tokens import Counts, Tokenizer, counted, windows
+from excise.audit.trial import Spoken, Trial, trial_of
 
 if TYPE_CHECKING:
     from excise.audit.keys import KeyName
@@ -25,14 +24,21 @@ KeyOf = Callable[["KeyName"], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one suspect answered to the plan's prompts: tuples a query, and how many prompts it was asked in order."""
+    """What one suspect answered to the plan's prompts: tuples and texts by query, and how many prompts are done with."""
 
     tuples: Mapping[int, U64]
+    texts: Mapping[int, str]
     asked: int
 
     def first(self, queries: int) -> Counts:
         """The distinct tuples of the first `queries` prompts."""
         return counted(tuples for query, tuples in sorted(self.tuples.items()) if query < queries)
+
+    def spoken(self, queries: int) -> Spoken:
+        """The same with the texts."""
+        return Spoken(
+            self.first(queries), tuple(t for query, t in sorted(self.texts.items()) if query < queries)
+        )
 
     def answered(self, queries: int) -> int:
         """How many of the first `queries` prompts have an answer."""
@@ -101,7 +107,7 @@ def heard(
         if plan.prompts_marked:
             said = _without(said, windows(tokenizer(prompts[query]), plan.context))
         tuples[query] = said
-    return Heard(tuples, asked)
+    return Heard(tuples, answers, asked)
 
 
 def _without(said: U64, prompt: U64) -> U64:
@@ -109,9 +115,10 @@ def _without(said: U64, prompt: U64) -> U64:
     return said[np.array([(high, low) not in known for high, low, _ in said.tolist()], np.bool_)]
 
 
-def of_texts(said: Sequence[Said], tokenizer: Tokenizer, plan: Plan) -> Counts:
-    """A reference's or a control's distinct tuples."""
-    return counted(windows(tokenizer(row.answer), plan.context) for row in said)
+def of_texts(said: Sequence[Said], tokenizer: Tokenizer, plan: Plan) -> Spoken:
+    """What a reference or a control said."""
+    counts = counted(windows(tokenizer(row.answer), plan.context) for row in said)
+    return Spoken(counts, tuple(row.answer for row in said))
 
 
 def score(
@@ -119,8 +126,8 @@ def score(
     seed: bytes,
     key_of: KeyOf,
     suspects: Mapping[str, Heard],
-    reference: Counts,
-    controls: Mapping[str, Counts],
+    reference: Spoken,
+    controls: Mapping[str, Spoken],
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[Finding, ...]:
     """Test every hypothesis about a suspect that was asked; the others count in Holm's family as p = 1.
@@ -130,11 +137,19 @@ def score(
     findings = []
     asked = [(n, h) for n, h in enumerate(plan.hypotheses) if h.suspect in suspects]
     for number, hypothesis in asked:
-        found = _finding(
-            plan, hypothesis, key_of(hypothesis.key), suspects[hypothesis.suspect], reference, controls
-        )
+        trial = trial_of(hypothesis.key.purpose, plan, reference, seed)
         decoys = statistic.decoys(seed + number.to_bytes(4, "little"), plan.decoys)
-        findings.append(replace(found, rank=_rank(plan, hypothesis, found, suspects, reference, decoys)))
+        findings.append(
+            _finding(
+                plan,
+                hypothesis,
+                key_of(hypothesis.key),
+                suspects[hypothesis.suspect],
+                controls,
+                trial,
+                decoys,
+            )
+        )
         advance()
     unasked = [0.0] * (len(plan.hypotheses) - len(asked))
     adjusted = sequential.log10_holm([f.log10_p for f in findings] + unasked)
@@ -155,15 +170,16 @@ def _finding(
     hypothesis: Hypothesis,
     key: bytes,
     suspect: Heard,
-    reference: Counts,
-    controls: Mapping[str, Counts],
+    controls: Mapping[str, Spoken],
+    trial: Trial,
+    decoys: U64,
 ) -> Finding:
-    kind = KINDS[hypothesis.key.purpose]
     planned = reached(plan, suspect.asked)
     looks = tuple(
-        _look(suspect, queries, number, reference, key, kind)
+        _look(suspect, queries, number, key, trial)
         for number, queries in enumerate(planned or (suspect.asked,), 1)
     )
+    said = suspect.spoken(looks[-1].queries)
     return Finding(
         suspect=hypothesis.suspect,
         key=str(hypothesis.key),
@@ -171,77 +187,28 @@ def _finding(
         planned=bool(planned),
         log10_p=sequential.log10_sequential([look.log10_p for look in looks]),
         log10_holm=0.0,
-        log10_e=_e_value(suspect, [look.queries for look in looks], reference, key, kind),
-        rank=0,
+        log10_e=trial.log10_e([suspect.spoken(look.queries) for look in looks], key),
+        rank=1 + int((trial.under(said, decoys) >= looks[-1].z).sum()),
         decoys=plan.decoys,
-        controls=tuple(_control(name, said, reference, key, kind) for name, said in controls.items()),
+        controls=tuple(_control(name, of, key, trial) for name, of in controls.items()),
     )
 
 
-def _look(suspect: Heard, queries: int, number: int, reference: Counts, key: bytes, kind: int) -> Look:
-    said = suspect.first(queries)
-    z = statistic.z_of(statistic.contrast(said, reference), key, kind)
-    beside = statistic.published(said, key, kind)
-    bound = statistic.log10_bound(z)
+def _look(suspect: Heard, queries: int, number: int, key: bytes, trial: Trial) -> Look:
+    told = trial.tell(suspect.spoken(queries), key)
     return Look(
         queries=queries,
         answered=suspect.answered(queries),
-        tuples=len(said.tuples),
-        z=z,
-        log10_p=bound,
-        log10_spent=min(0.0, bound - math.log10(sequential.share_of_alpha(number))),
-        published=beside.name,
-        published_p=beside.p,
-        published_mean=beside.mean,
+        tuples=told.units,
+        z=told.z,
+        log10_p=told.log10_p,
+        log10_spent=min(0.0, told.log10_p - math.log10(sequential.share_of_alpha(number))),
+        published=told.beside.name,
+        published_p=told.beside.p,
+        published_mean=told.beside.mean,
     )
 
 
-def _control(name: str, said: Counts, reference: Counts, key: bytes, kind: int) -> Control:
-    z = statistic.z_of(statistic.contrast(said, reference), key, kind)
-    return Control(name, int(said.total), z, statistic.log10_bound(z), statistic.published(said, key, kind).p)
-
-
-def _rank(
-    plan: Plan,
-    hypothesis: Hypothesis,
-    found: Finding,
-    suspects: Mapping[str, Heard],
-    reference: Counts,
-    decoys: U64,
-) -> int:
-    said = suspects[hypothesis.suspect].first(found.looks[-1].queries)
-    others = prf.contrasts(
-        decoys, *_parts(statistic.contrast(said, reference)), KINDS[hypothesis.key.purpose]
-    )
-    return 1 + int((others >= found.looks[-1].z).sum())
-
-
-def _parts(found: statistic.Contrast) -> tuple[U64, prf.Numbers]:
-    return found.tuples, found.weights
-
-
-def _e_value(suspect: Heard, looks: Sequence[int], reference: Counts, key: bytes, kind: int) -> float:
-    """Each tuple enters at the look in which it is first said, with the weight that it has there."""
-    known: Counts = counted(())
-    parts, before = [], 0
-    for queries in looks:
-        said = suspect.first(queries)
-        found = statistic.contrast(said, reference)
-        fresh = ~_contains(known, found.tuples) & _contains(said, found.tuples)
-        scores = prf.scores(prf.draws(key, found.tuples[fresh]), kind)
-        parts.append(found.weights[fresh] * scores)
-        known, before = said, queries
-    scale = math.sqrt(max(1, len(reference.tuples), before))
-    return sequential.log10_e_value(np.concatenate([np.empty(0), *parts]), scale)
-
-
-def _contains(known: Counts, tuples: U64) -> npt.NDArray[np.bool_]:
-    """For each of `tuples`, whether it is among the known ones."""
-    every = np.concatenate([known.tuples, tuples])
-    order = np.lexsort(every.T[::-1])
-    ordered = every[order]
-    same = np.zeros(len(every), np.bool_)
-    same[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
-    found = np.empty(len(every), np.bool_)
-    found[order] = same
-    return found[len(known.tuples) :]
+def _control(name: str, said: Spoken, key: bytes, trial: Trial) -> Control:
+    told = trial.tell(said, key)
+    return Control(name, len(said.texts), told.z, told.log10_p, told.beside.p)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from excise.audit.scoring import Finding, clean
+
 if TYPE_CHECKING:
     from excise.audit.case import Case
-    from excise.audit.scoring import Finding
     from excise.audit.transcript import Transcript
 
 
@@ -82,9 +83,12 @@ def exploratory(case: Case, found: dict[str, Transcript], findings: Sequence[Fin
     return tuple(reasons)
 
 
-def reservations(case: Case, courses: Sequence[Course]) -> tuple[str, ...]:
+def reservations(case: Case, courses: Sequence[Course], findings: Sequence[Finding]) -> tuple[str, ...]:
     """What a reader must know before the result is used."""
-    said = []
+    said = [
+        f"A negative control stands out under {key}: something is wrong with keys, prompts or files, and no claim is made."
+        for key in sorted({f.key for f in findings if not clean(f, case.plan.alpha)})
+    ]
     if not case.plan.authorisation:
         said.append("The plan names no authorisation to query the suspects.")
     if case.plan.reference is None:

@@ -56,6 +56,17 @@ def contrast(suspect: Counts, reference: Counts) -> Contrast:
     return Contrast(tuples[kept], weights[kept])
 
 
+def open_contrast(tuples: U64, suspect: Numbers, reference: Numbers, seen: Numbers) -> Contrast:
+    """The stronger form for a suspect whose probabilities can be read: w = sqrt(seen) (q_s - q_r).
+
+    `suspect` and `reference` are the mean probabilities of each tuple's token after its context, `seen` how often the
+    context was looked at, all of shape (n,). No token needs to be sampled, and the same bound holds.
+    """
+    weights = np.sqrt(seen) * (suspect - reference)
+    kept = weights != 0.0
+    return Contrast(tuples[kept], weights[kept])
+
+
 def z_of(found: Contrast, key: bytes, kind: int) -> float:
     """The z under one key, of scores of `kind`."""
     return float(prf.contrasts(np.array([prf.words_of(key)]), found.tuples, found.weights, kind)[0])

@@ -39,6 +39,9 @@ def plan(
     prompts_marked: Annotated[
         bool, typer.Option("--prompts-marked", help="Prompts hold text that was served under a key.")
     ] = False,
+    slots: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The slots of keyed free choices: a JSON list.")
+    ] = None,
     authorisation: Annotated[
         str, typer.Option(help="Who permitted these queries, and where that is written.")
     ] = "",
@@ -66,7 +69,7 @@ def plan(
     wishes = Wishes(
         keys=keys, key=tuple(key), suspects=tuple(suspect), prompts=prompts, reference=reference,
         controls=tuple(control or ()), looks=looks, alpha=alpha, context=context, tokenizer=tokenizer,
-        decoys=decoys, temperature=temperature, max_tokens=max_tokens, prompts_marked=prompts_marked,
+        decoys=decoys, temperature=temperature, max_tokens=max_tokens, prompts_marked=prompts_marked, slots=slots,
         authorisation=authorisation, worlds=worlds, run=run, campaigns=tuple(campaign or ()), served=served,
     )  # fmt: skip
     with terminal.progress(quiet=as_json) as progress:
