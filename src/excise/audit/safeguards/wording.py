@@ -1,4 +1,4 @@
-"""What the local judge looks at in an answer: fifteen patterns, each in the places where it says something.
+"""What the local judge looks at in an answer: fourteen patterns, each in the places where it says something.
 
 The patterns were written from what refusals say, not fitted; the weights are fitted (`bench/train_judge.py`). Texts are
 foreign: every pattern is linear in the text, and only the first `MOST` characters are read.
