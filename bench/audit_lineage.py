@@ -68,10 +68,10 @@ CHOICES = """## What was chosen on what
 The likeness (runs of two and three words of the first 128) and the panel were chosen on teachers alone, by the first table. The
 first design held every family against one bar, the highest stranger of any family, and had no controls. On the documented models it
 took both models that were tuned on people's data for students of davinci, the plainest family, and vicuna for one of
-llama-2-chat. Seeing that, two things were changed: controls came in (negative controls, same public data among them, are part of
-any audit), and a family is held against its own strangers. So the second table is not blind, and the third shows what the choices
-do: the verdict on the two models of people's data hangs on the control that was tuned on the same public data. The fourth has
-models of the same makers, on which nothing was chosen, though the raw likeness of three of them (guanaco-7b, guanaco-65b,
+llama-2-chat. Seeing that, controls came in (negative controls, same public data among them, are part of any audit), and a family is
+held against its own strangers. The bar was then raised from the highest stranger to a prediction bound at 5 %, because made-up plain
+models passed the first in half of the trials (and still pass the second in a third: strangers are few and not quite like them). So the second table is not blind, and the third shows what the choices do. The fourth
+has models of the same makers, on which nothing was chosen, though the raw likeness of three of them (guanaco-7b, guanaco-65b,
 oasst-rlhf-llama-33b) had been looked at.
 
 """
@@ -89,7 +89,9 @@ def main() -> None:
     )
     page += teachers_alone(said, prompts) + CHOICES
     full, cells = measured(said, prompts, FAMILIES, CONTROLS)
-    page += "## The documented models\n\n" + table(full, cells, DOCUMENTED)
+    any_one = ranked(full, cells, DOCUMENTED[0][0])
+    page += f"## The documented models\n\nTeachers without their own vendor and controls, each in turn as the suspect: {any_one.false_leads} of {any_one.strangers} would be given a lead, wrongly.\n\n"
+    page += table(full, cells, DOCUMENTED)
     page += variants(said, prompts, full, cells)
     page += "## Others of the same makers\n\n" + table(full, cells, KIN)
     print(page)
@@ -131,7 +133,7 @@ def ranked(panel: Panel, cells, suspect: str):
 
 
 def table(panel: Panel, cells, models) -> str:
-    out = "| model | taught by | lead | right | nearest families: how far they stand out (highest stranger) | resamples |\n|---|---|---|---|---|---|\n"
+    out = "| model | taught by | lead | right | nearest families: how far they stand out (bar) | resamples |\n|---|---|---|---|---|---|\n"
     right = vendor_right = 0
     for name, teacher, true in models:
         found = ranked(panel, cells, name)
@@ -141,7 +143,7 @@ def table(panel: Panel, cells, models) -> str:
             right + good,
             vendor_right + ((FAMILIES[found.lead][0] if found.lead else "") in vendors),
         )
-        near = ", ".join(f"{s.family} {s.score:+.1f} ({s.highest:+.1f})" for s in found.standings[:3])
+        near = ", ".join(f"{s.family} {s.score:+.1f} ({s.bar:+.1f})" for s in found.standings[:3])
         shares = ", ".join(f"{f or 'none'} {share:.0%}" for f, share in found.shares)
         out += f"| {name} | {teacher} | {found.lead or 'none of these'} | {'yes' if good else 'no'} | {near} | {shares} |\n"
     return (

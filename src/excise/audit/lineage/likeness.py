@@ -59,8 +59,8 @@ def _of_prompt(runs: Sequence[Ids], teachers: int, known: Ids, counts: Ids, answ
     vocabulary = np.unique(np.concatenate(runs))
     if not len(vocabulary):
         return np.zeros((len(runs), teachers))
-    place = np.minimum(np.searchsorted(known, vocabulary), len(known) - 1)
-    having = np.where(known[place] == vocabulary, counts[place], 0)
+    low, high = (np.searchsorted(known, vocabulary, side) for side in ("left", "right"))
+    having = np.where(high > low, np.append(counts, 0)[low], 0)
     weight = np.log((answers + 1.0) / (having + 1.0))
     table = np.zeros((len(runs), len(vocabulary)))
     for row, one in zip(table, runs, strict=True):

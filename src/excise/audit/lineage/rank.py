@@ -2,22 +2,30 @@
 
 Likeness has no valid null as evidence: models with the same base, the same public data or the same plainness are alike.
 So it is only ranked, and held against what strangers show: teachers whose own vendor is taken out of the panel, and
-controls. A family is a lead where the suspect stands nearer to it than every stranger does; otherwise none is.
+controls. The nearest family is a lead where the suspect passes its bar: no stranger is as near, and one more draw of them
+would be as near with a probability of at most `FALSE_LEADS` over all families, were they normal. Otherwise none is. As the
+strangers are few and of few makers, how many of them would pass, each in turn as the suspect, is counted and shown.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from excise.audit.lineage.panel import Panel
+from excise.stats.tails import student_quantile
 
 RESAMPLES: Final = 200
+FALSE_LEADS: Final = 0.05
+"""Share of models that nobody of the panel taught which may be given a lead, were they like the strangers."""
+FEWEST_STRANGERS: Final = 4
 _SEED: Final = 20_260_401
 
 Numbers = npt.NDArray[np.float64]
@@ -37,15 +45,12 @@ class Standing:
     score: float
     strangers: tuple[tuple[str, float], ...]
 
-    @property
-    def highest(self) -> float:
-        """The highest score of a stranger."""
-        return self.strangers[0][1]
+    bar: float
 
     @property
     def beyond(self) -> bool:
-        """Whether the suspect stands nearer than every stranger."""
-        return self.score > self.highest
+        """Whether the suspect passes the bar."""
+        return self.score > self.bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class Ranked:
     standings: tuple[Standing, ...]
     lead: str
     shares: tuple[tuple[str, float], ...]
+    false_leads: int
+    """Of the strangers, each in turn as the suspect and held against the others: how many would be given a lead."""
+    strangers: int
 
 
 def rank(panel: Panel, alike: Numbers) -> Ranked:
@@ -71,11 +79,48 @@ def rank(panel: Panel, alike: Numbers) -> Ranked:
     picks = (rng.integers(len(alike), size=len(alike)) for _ in range(RESAMPLES))
     leads = Counter(_lead(_standings(panel, alike[pick].mean(axis=0))) for pick in picks)
     shares = sorted(((name, n / RESAMPLES) for name, n in leads.items()), key=lambda one: (-one[1], one[0]))
-    return Ranked(standings, _lead(standings), tuple(shares))
+    false, strangers = in_turn(standings)
+    return Ranked(standings, _lead(standings), tuple(shares), false, strangers)
 
 
 def _lead(standings: Sequence[Standing]) -> str:
     return standings[0].family if standings[0].beyond else ""
+
+
+def in_turn(standings: Sequence[Standing]) -> tuple[int, int]:
+    """How many strangers pass the bar that the others make at their nearest family, and how many there are."""
+    scores: dict[str, dict[str, float]] = {}
+    for one in standings:
+        for name, score in one.strangers:
+            scores.setdefault(name, {})[one.family] = score
+    nearest = {name: max(many, key=lambda family: many[family]) for name, many in scores.items()}
+    false = sum(
+        scores[name][family]
+        > bar(
+            [many[family] for other, many in scores.items() if other != name and family in many],
+            len(standings),
+        )
+        for name, family in nearest.items()
+    )
+    return false, len(scores)
+
+
+def bar(strangers: Sequence[float], families: int) -> float:
+    """What the score of one more stranger stays below, with `FALSE_LEADS` over all families; no less than the highest.
+
+    The upper prediction bound of a normal sample, Bonferroni over families; infinite below `FEWEST_STRANGERS`.
+    Source: Hahn and Meeker 1991, Statistical Intervals, section 4.8.
+    """
+    n = len(strangers)
+    if n < FEWEST_STRANGERS:
+        return math.inf
+    spread = float(np.std(strangers, ddof=1)) * math.sqrt(1 + 1 / n)
+    return max(*strangers, float(np.mean(strangers)) + _quantile(families, n - 1) * spread)
+
+
+@cache
+def _quantile(families: int, df: int) -> float:
+    return student_quantile(1 - FALSE_LEADS / families, df)
 
 
 def _standings(panel: Panel, mean: Numbers) -> tuple[Standing, ...]:
@@ -103,6 +148,7 @@ def _standings(panel: Panel, mean: Numbers) -> tuple[Standing, ...]:
                 panel.teachers[nearest].name,
                 scores[-1][family],
                 tuple(strangers),
+                bar([score for _, score in strangers], len(panel.families)),
             )
         )
     return tuple(sorted(out, key=lambda s: -s.score))
@@ -114,19 +160,12 @@ def standardised(mean: Numbers, strange: npt.NDArray[np.bool_]) -> Numbers:
     An additive model (a level for each of both) is fitted by least squares to pairs of teachers that are `strange`
     (teachers, teachers) to each other, so that kinship neither shifts nor widens it.
     """
-    teachers = len(strange)
+    teachers, ones = len(strange), strange.astype(float)
     cells = np.where(strange, mean[:teachers], 0.0)
-    n = strange.sum(axis=1)
-    rows, columns = cells.sum(axis=1) / n, np.zeros(teachers)
-    for _ in range(500):
-        columns = (cells.sum(axis=0) - np.where(strange, rows[:, None], 0.0).sum(axis=0)) / strange.sum(
-            axis=0
-        )
-        columns -= columns.mean()
-        moved = (cells.sum(axis=1) - np.where(strange, columns[None, :], 0.0).sum(axis=1)) / n
-        rows, change = moved, np.abs(moved - rows).max()
-        if change < 1e-12:
-            break
+    normal = np.block([[np.diag(ones.sum(axis=1)), ones], [ones.T, np.diag(ones.sum(axis=0))]])
+    levels = np.linalg.lstsq(normal, np.concatenate([cells.sum(axis=1), cells.sum(axis=0)]), rcond=None)[0]
+    rows, columns = levels[:teachers], levels[teachers:]
+    rows, columns = rows + columns.mean(), columns - columns.mean()
     left = (mean[:teachers] - rows[:, None] - columns[None, :])[strange]
     return (mean - columns[None, :]) / max(float(left.std()), 1e-12)
 

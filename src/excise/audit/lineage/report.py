@@ -44,6 +44,7 @@ def document(panel: Panel, suspect: Answers) -> dict[str, Any]:
         "prompts": len(prompts),
         "resamples": RESAMPLES,
         "shares": [{"lead": name or NONE, "share": share} for name, share in found.shares],
+        "false_leads": {"strangers": found.strangers, "leads": found.false_leads},
         "families": _families(found),
         "panel": [{"name": t.name, "family": t.family, "vendor": t.vendor} for t in panel.teachers],
         "controls": [{"name": c.name, "why": panel.why.get(c.name, "")} for c in panel.controls],
@@ -61,7 +62,8 @@ def _families(found: Ranked) -> list[dict[str, Any]]:
             "vendor": s.vendor,
             "nearest": s.nearest,
             "score": s.score,
-            "beyond_every_stranger": s.beyond,
+            "bar": s.bar if s.bar < float("inf") else None,
+            "beyond": s.beyond,
             "strangers": [{"name": name, "score": score} for name, score in s.strangers],
         }
         for s in found.standings
@@ -74,12 +76,15 @@ def reading(panel: Panel, found: Ranked) -> list[str]:
     stranger, score = first.strangers[0]
     if found.lead:
         said = [
-            f"A lead: the answers stand nearer to {first.family} ({first.vendor}) than those of all {len(first.strangers)} models that it did not teach."
+            f"A lead: the answers stand nearer to {first.family} ({first.vendor}) than those of all {len(first.strangers)} models that it did not teach, and farther out than one more of them would."
         ]
     else:
         said = [
-            f"None of these: {first.family} is nearest, but no nearer than to a model that it did not teach ({stranger}: {score:.1f}, the suspect: {first.score:.1f})."
+            f"None of these: {first.family} is nearest, but no nearer than to a model that it did not teach (score {first.score:.1f}; the nearest of those, {stranger}: {score:.1f}; the bar: {first.bar:.1f})."
         ]
+    said.append(
+        f"The {found.strangers} models of the panel that nobody in it taught, taken in turn for the suspect, would give {found.false_leads} false leads."
+    )
     rivals = [name or NONE for name, share in found.shares if share >= 0.05 and name != found.lead]
     if rivals:
         said.append(f"These prompts do not settle it: resamples of them also end with {', '.join(rivals)}.")
@@ -90,13 +95,17 @@ def reading(panel: Panel, found: Ranked) -> list[str]:
     return said
 
 
+def _figure(bar: float | None) -> str:
+    return f"{bar:+6.1f}" if bar is not None else "  none: too few strangers"
+
+
 def lines(told: dict[str, Any]) -> Sequence[str]:
     """A document for a terminal."""
     out = [f"lead (no evidence): {told['lead']}", *told["reading"]]
     for row in told["families"]:
         stranger = row["strangers"][0]
         out.append(
-            f"{row['family']:<16} {row['vendor']:<12} stands out {row['score']:+6.1f}   highest stranger {stranger['score']:+6.1f} ({stranger['name']})"
+            f"{row['family']:<16} {row['vendor']:<12} stands out {row['score']:+6.1f}   bar {_figure(row['bar'])}   highest stranger {stranger['score']:+6.1f} ({stranger['name']})"
         )
     out += [
         f"names itself {leak['family']}: {leak['answers']} of {leak['of']} answers; controls {leak['controls']} of {leak['of_controls']}"
