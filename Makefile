@@ -65,8 +65,9 @@ bench-speed: $(VENV)/dev  ## seconds and memory of scans, against decoding alone
 bench-quality: $(VENV)/runtime  ## what is found at each level and who is accused wrongly, in simulated worlds (and WORLDS=folders)
 	$(BIN)/python bench/quality.py $(WORLDS)
 
-bench-audit: $(VENV)/runtime  ## what an audit finds, whom it accuses wrongly, and what removes a mark
+bench-audit: $(VENV)/audit  ## what an audit finds, whom it accuses wrongly, and what removes a mark; then small transformers
 	$(BIN)/python bench/audit.py
+	$(BIN)/python bench/audit_transformer.py
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:
@@ -76,6 +77,10 @@ $(VENV)/python:
 $(VENV)/runtime: $(VENV)/python requirements.txt pyproject.toml
 	$(PIP) install --quiet --require-hashes -r requirements.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/audit: $(VENV)/runtime
+	$(PIP) install --quiet --editable '.[audit,audit-torch]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/python requirements-dev.txt pyproject.toml

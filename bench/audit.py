@@ -86,7 +86,7 @@ def calibration():
             1.0, ngram.marked(other, RED_GREEN, s.rng.bytes(16))
         ),
     }
-    yield f"| innocent model | rank among {NULL:,} decoys, p at most {' / '.join(map(str, LEVELS))} | rigorous bound | without de-duplication |"
+    yield f"| innocent model | rank among {NULL:,} decoys, p at most {' / '.join(map(str, LEVELS))} | rigorous bound | without de-duplication (1,000 keys) |"
     yield "|---|---|---|---|"
     trials = decoys(b"trial keys of the bench", TRIALS)
     for name, chain in innocents.items():

@@ -114,3 +114,34 @@ def test_what_holds_no_served_key_is_refused(tmp_path, text):
     (tmp_path / "k").write_text(text)
     with pytest.raises(InputError, match="no served key"):
         adapters.served_key(tmp_path / "k")
+
+
+def test_a_local_model_answers_as_a_suspect(torch, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="the extra audit-torch is not installed")
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra audit is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1, "[UNK]": 2}, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made, unk_token="[UNK]").save_pretrained(tmp_path)
+    config = transformers.GPT2Config(
+        vocab_size=3, n_positions=32, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=None
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    for temperature in (0.0, 1.0):
+        reply = Local(tmp_path, Sampling(temperature, 5)).ask(0, "a b a")
+        assert reply.claimed_tokens == 5
+        assert set(reply.text.split()) <= {"a", "b", "[UNK]"}
+    with pytest.raises(InputError, match="no model"):
+        Local(tmp_path / "nowhere", Sampling())
+
+
+def test_a_tokenizer_file_scores_text_and_its_hash_is_its_name():
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra audit is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1}, unk_token="b"))
+    data = made.to_str().encode()
+    from excise.audit.tokens import tokenizer_of
+
+    found = tokenizer_of(data)
+    assert found("a").tolist() == [0]
+    assert found.name.startswith("sha256:")
+    with pytest.raises(InputError, match="cannot be read"):
+        tokenizer_of(b"{}")

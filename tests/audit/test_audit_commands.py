@@ -330,3 +330,37 @@ def test_recorded_answers_are_matched_by_their_prompt(fresh):
     assert said.stdout == "190 answered, 50 without an answer, 0 done before, 0 left\n"
     found = transcript.read(fresh / "case" / "suspects" / "student.ndjson")
     assert all(a.prompt == f"Tell me about {a.query}." for a in found.answers)
+
+
+def test_an_interrupted_run_keeps_its_answers_and_says_so(fresh, monkeypatch):
+    from excise.audit.suspects.recorded import Recorded
+
+    asked = []
+
+    def ask(self, query, prompt):
+        asked.append(query)
+        if query == 5:
+            raise KeyboardInterrupt
+        return original(self, query, prompt)
+
+    original = Recorded.ask
+    monkeypatch.setattr(Recorded, "ask", ask)
+    said = excise("audit", "run", "case", "--suspect", "student", "--recorded", "student.ndjson", cwd=fresh)
+    assert (said.returncode, "every answer so far is kept" in said.stderr) == (130, True)
+    assert transcript.read(fresh / "case" / "suspects" / "student.ndjson").asked == 5
+
+
+def test_what_stands_in_a_marked_prompt_is_left_out(fresh):
+    """A suspect that only repeats marked prompts: without the option it would look guilty, with it nothing is left."""
+    answers = [json.loads(line)["answer"] for line in (fresh / "student.ndjson").read_text().splitlines()]
+    (fresh / "prompts.txt").write_text("\n".join(answers))
+    rows = [{"prompt": a, "answer": a, "at": "2099-01-01"} for a in answers]
+    (fresh / "parrot.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    claimed = {}
+    for case, more in (("naive", ()), ("careful", ("--prompts-marked",))):
+        done(*PLAN, case, *more, cwd=fresh)
+        done("audit", "run", case, "--suspect", "student", "--recorded", "parrot.ndjson", cwd=fresh)
+        said = done("audit", "report", case, "--keys", "master.key", "--json", cwd=fresh)
+        claimed[case] = json.loads(said.stdout)["findings"][0]["claimed"]
+    assert claimed == {"naive": True, "careful": False}
+    assert "Prompts hold marked text" in (fresh / "careful" / "report.html").read_text()

@@ -24,7 +24,7 @@ LOOKS: Final = (100, 400, 1_600, 6_400)
 ALPHA: Final = 1e-4
 """Family-wise error of all claims of a case."""
 DECOYS: Final = 10_000
-MOST_HYPOTHESES: Final = 100_000
+MOST_HYPOTHESES: Final = 1_000
 
 
 class Hypothesis(msgspec.Struct, frozen=True):

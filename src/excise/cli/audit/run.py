@@ -39,6 +39,7 @@ def run(
     from excise.audit import suspects
     from excise.audit.run import ask
     from excise.cli import terminal
+    from excise.errors import Interrupted
 
     opened = cases.read(case)
     asked_one = suspects.chosen(
@@ -47,10 +48,15 @@ def run(
     )  # fmt: skip
     with terminal.progress(quiet=as_json) as progress:
         progress.stage("asking", total=min(budget or len(opened.prompts), len(opened.prompts)))
-        done = ask(
-            opened, suspect, asked_one, lambda: datetime.now(UTC).isoformat(timespec="seconds"),
-            budget=budget, advance=progress.advance,
-        )  # fmt: skip
+        try:
+            done = ask(
+                opened, suspect, asked_one, lambda: datetime.now(UTC).isoformat(timespec="seconds"),
+                budget=budget, advance=progress.advance,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; every answer so far is kept", hint="the same command goes on there"
+            ) from None
     if as_json:
         terminal.result_json(asdict(done))
     else:
