@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from excise.audit.suspects import NoReply, Suspect
 from excise.audit.transcript import SCHEMA, Answer, Failure, Header, Writer
 
 if TYPE_CHECKING:
-    from excise.audit.case import Case
+    from pathlib import Path
 
 GIVE_UP: Final = 5
 """Failures in a row after which the suspect is taken to be down."""
+
+
+class Errand(Protocol):
+    """What is asked, under which commitment, and where the answers go: a case, or prompts without a plan."""
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts in their order."""
+        ...
+
+    @property
+    def commitment(self) -> str:
+        """What binds a transcript to these prompts."""
+        ...
+
+    def transcript_path(self, suspect: str) -> Path:
+        """The file of the suspect's transcript."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +46,7 @@ class Asked:
 
 
 def ask(
-    case: Case,
+    case: Errand,
     name: str,
     suspect: Suspect,
     now: Callable[[], str],

@@ -20,7 +20,7 @@ SCHEMA: Final = 1
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="header"):
-    """Who is asked, under which plan. `plan` is the sealed plan's commitment, empty where there is none."""
+    """Who is asked, under which plan. `plan` is the sealed plan's commitment, empty or `prompts:SHA-256` where there is none."""
 
     schema: int
     suspect: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from excise.cli.audit.ask import ask
 from excise.cli.audit.keys import keys
 from excise.cli.audit.lineage import lineage
 from excise.cli.audit.plan import plan
@@ -25,3 +26,4 @@ audit.command("score")(score)
 audit.command("report")(report)
 audit.command("safeguards")(safeguards)
 audit.command("lineage")(lineage)
+audit.command("ask")(ask)
