@@ -69,10 +69,10 @@ The likeness (runs of two and three words of the first 128) and the panel were c
 first design held every family against one bar, the highest stranger of any family, and had no controls. On the documented models it
 took both models that were tuned on people's data for students of davinci, the plainest family, and vicuna for one of llama-2-chat.
 Seeing that, controls came in (negative controls, same public data among them, are part of any audit), and a family is held against
-its own strangers. The bar was then raised from the highest stranger to a prediction bound at 5 %, because made-up plain models
-passed the first in half of the trials (and still pass the second in a third: strangers are few and not quite like them). So the
-second table is not blind, and the third shows what the choices do. The fourth has models of the same makers, on which nothing was
-chosen, though the raw likeness of three of them (guanaco-7b, guanaco-65b, oasst-rlhf-llama-33b) had been looked at.
+its own strangers. The bar was then raised from the highest stranger to a prediction bound at 5 %, since the highest of few
+strangers is passed by chance. So the second table is not blind, and the third shows what the choices do. The fourth has models of
+the same makers, on which nothing was chosen, though the raw likeness of three of them (guanaco-7b, guanaco-65b, oasst-rlhf-
+llama-33b) had been looked at.
 
 """
 
