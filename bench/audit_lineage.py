@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 import excise
 from excise.audit.lineage import likeness as alike
+from excise.audit.lineage.leaks import leaks
 from excise.audit.lineage.panel import Member, Panel, checked
 from excise.audit.lineage.rank import family_scores, rank, standardised
 
@@ -27,6 +28,7 @@ FAMILIES = {
     "gemini": ("google", ("gemini-pro",)),
     "llama-2": ("meta", ("llama-2-7b-chat-hf", "llama-2-13b-chat-hf", "llama-2-70b-chat-hf")),
 }
+CALLED = {"claude": ("Claude", "Anthropic"), "openai": ("ChatGPT", "OpenAI", "GPT-4", "GPT-3")}
 CONTROLS = {
     "humpback-llama-65b": "tuned on people's data and its own",
     "humpback-llama2-70b": "tuned on people's data and its own",
@@ -93,6 +95,7 @@ def main() -> None:
     page += f"## The documented models\n\nTeachers without their own vendor and controls, each in turn as the suspect: {any_one.false_leads} of {any_one.strangers} would be given a lead, wrongly.\n\n"
     page += table(full, cells, DOCUMENTED)
     page += variants(said, prompts, full, cells)
+    page += identity(said, prompts)
     page += "## Others of the same makers\n\n" + table(full, cells, KIN)
     print(page)
     if chosen.out:
@@ -170,6 +173,23 @@ def variants(said, prompts, full: Panel, cells) -> str:
     for name in names:
         out += f"| {name} | " + " | ".join(kind[name] or "none" for kind in kinds.values()) + " |\n"
     return out + "\n"
+
+
+def identity(said, prompts) -> str:
+    out = "## What they call themselves\n\nAnswers in which the model says that it is, or was made by, one of these; the documented models, and the controls together.\n\n"
+    out += (
+        "| model | "
+        + " | ".join(", ".join(names) for names in CALLED.values())
+        + " |\n|---|"
+        + "---|" * len(CALLED)
+        + "\n"
+    )
+    for name, *_ in DOCUMENTED:
+        found = {leak.family: leak.answers for leak in leaks(CALLED, [said[name][p] for p in prompts], [])}
+        out += f"| {name} | " + " | ".join(str(found.get(f, 0)) for f in CALLED) + " |\n"
+    plain = leaks(CALLED, [said[c][p] for c in CONTROLS for p in prompts], [])
+    found = {leak.family: leak.answers for leak in plain}
+    return out + "| controls | " + " | ".join(str(found.get(f, 0)) for f in CALLED) + " |\n\n"
 
 
 def ranked_all(panel: Panel, cells) -> dict[str, str]:

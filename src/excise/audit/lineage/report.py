@@ -80,10 +80,10 @@ def reading(panel: Panel, found: Ranked) -> list[str]:
         ]
     else:
         said = [
-            f"None of these: {first.family} is nearest, but no nearer than to a model that it did not teach (score {first.score:.1f}; the nearest of those, {stranger}: {score:.1f}; the bar: {first.bar:.1f})."
+            f"None of these: {first.family} is nearest, but does not pass its bar (score {first.score:.1f}; the bar: {first.bar:.1f}; the nearest model that it did not teach, {stranger}: {score:.1f})."
         ]
     said.append(
-        f"The {found.strangers} models of the panel that nobody in it taught, taken in turn for the suspect, would give {found.false_leads} false leads."
+        f"Of the {found.strangers} models of the panel that nobody else in it taught, each in turn taken for the suspect, {found.false_leads} would be given a lead."
     )
     rivals = [name or NONE for name, share in found.shares if share >= 0.05 and name != found.lead]
     if rivals:
