@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from excise import __version__
+from excise.cli.audit import audit
 from excise.cli.diff import diff
 from excise.cli.explain import explain
 from excise.cli.export import export
@@ -54,6 +55,7 @@ app.command("explain")(explain)
 app.command("diff")(diff)
 app.command("export")(export)
 app.command("inspect")(inspect)
+app.add_typer(audit)
 
 
 class _Stop:
