@@ -13,9 +13,9 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-import train_judge
 
 import excise
+import train_judge
 from excise.audit.safeguards.judge import local_judge
 from excise.stats.misjudged import Counted, ErrorRates, correct, count_errors
 from excise.stats.paired import Pairs
