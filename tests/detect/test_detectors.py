@@ -383,6 +383,7 @@ LOW = {
     "prompt-novelty": 0.3,
     "synchrony": 0.5,
     "client": 1.0,
+    "mail-domain": 0.8,
     "signup": 1.0,
     "address": 1.0,
     "displacement": 1.0,
