@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -97,6 +97,10 @@ bench-real: $(VENV)/runtime  ## linking and templates on real data (DATA=folder 
 	$(BIN)/python bench/coortweet.py $(DATA)/coortweet $(if $(SCORER),--reference $(SCORER))
 	$(BIN)/python bench/benign_text.py $(DATA)
 
+bench-audit: $(VENV)/audit  ## what an audit finds, whom it accuses wrongly, and what removes a mark; then small transformers
+	$(BIN)/python bench/audit.py
+	$(BIN)/python bench/audit_transformer.py
+
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:
 	sh tools/venv.sh $(VENV) $(PYTHON)
@@ -105,6 +109,10 @@ $(VENV)/python:
 $(VENV)/runtime: $(VENV)/python requirements.txt pyproject.toml
 	$(PIP) install --quiet --require-hashes -r requirements.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/audit: $(VENV)/runtime
+	$(PIP) install --quiet --editable '.[audit,audit-torch]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/python requirements-dev.txt pyproject.toml

@@ -23,7 +23,7 @@ from excise.simulate.knobs import Knobs
 from excise.simulate.spec import WorldSpec
 from excise.simulate.world import write_world
 from measure.runs import Variant, scan, score_of, truth_of
-from measure.worlds import World
+from measure.worlds import World, code_of
 from page import table
 
 Choice = Mapping[str, float]
@@ -88,7 +88,8 @@ def knobs(choice: Choice, kind: str) -> Knobs:
 def play(choice: Choice, seed: int, secret: int, exchanges: int, cache: Path) -> Outcome:
     """Make a world with his campaigns in it, scan it under a secret seed, and count."""
     name = "-".join(f"{k}{v:g}" for k, v in sorted(choice.items()))
-    path = cache / "adversary" / f"{seed}-{exchanges}-{name}"
+    made_by = code_of(Path(campaigns.__file__).parent)[:12]
+    path = cache / "adversary" / f"{seed}-{exchanges}-{made_by}-{name}"
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         spec = WorldSpec(exchanges=exchanges, seed=seed, levels=(5,), campaigns=len(KINDS), kinds=KINDS)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache as once
 from pathlib import Path
 from unittest import mock
 
@@ -20,7 +19,7 @@ from excise.report import folder
 from excise.settings import Settings
 from measure import labels as truth
 from measure.scores import Score, score
-from measure.worlds import World, changed
+from measure.worlds import World, changed, code_of
 
 Change = Callable[[World, Path], None]
 
@@ -35,14 +34,9 @@ class Variant:
     change: Change | None = None
 
 
-@once
 def program() -> str:
     """A hash of the package's files: another version scans anew."""
-    root = Path(excise.__file__).parent
-    total = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".toml", ".json"}):
-        total.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return total.hexdigest()
+    return code_of(Path(excise.__file__).parent)
 
 
 def scan(world: World, cache: Path, variant: Variant | None = None) -> Path:

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache as once
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from excise import simulate
 from excise.simulate.spec import WorldSpec
 from excise.simulate.world import write_world
 from measure.labels import folder_of
@@ -39,15 +41,25 @@ class World:
 
 def given(path: Path) -> World:
     """A folder of labelled traffic. Raises SystemExit where there are no labels."""
-    path = path.resolve()
+    path = path.absolute()  # a link keeps the name that it was given
     if not folder_of(path).is_dir():
         raise SystemExit(f"{path.name}: no labels in it or beside it")
     return World(path.name, path, f"`{path.name}`", path)
 
 
+@once
+def code_of(folder: Path) -> str:
+    """A hash of the sources in a folder: what they made before they changed is made anew."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".toml", ".json"}):
+        total.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return total.hexdigest()
+
+
 def simulated(spec: WorldSpec, cache: Path) -> World:
     """A world of the product's simulator, made once: the same options and seed give the same bytes."""
-    path = cache / "worlds" / hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+    made_by = code_of(Path(simulate.__file__).parent)
+    path = cache / "worlds" / hashlib.sha256((repr(spec) + made_by).encode()).hexdigest()[:16]
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(path.with_name(path.name + "-labels"), ignore_errors=True)

@@ -152,12 +152,20 @@ def test_a_replay_counts_what_was_lost_until_the_day(small, cache):
 
 def test_each_step_leaves_no_more_than_the_one_before(small, cache):
     where = stages.placed(small, cache)
-    accused = {a for a, (_, _, yes) in where.items() if yes}
+    accused = {a for a, (_, _, yes) in where.clustered.items() if yes}
     said = pq.read_table(scan(small, cache) / "accounts.parquet").to_pylist()
     assert accused == {r["account_id"] for r in said if r["verdict"] in ("distillation", "relay")}
     for counts in stages._left(small, where).values():
-        assert list(counts) == sorted(counts, reverse=True)
-    assert stages._left(small, where)["1"][4] > 0
+        assert list(counts[3:]) == sorted(counts[3:], reverse=True)
+        assert counts[0] >= counts[1] >= counts[2]
+    assert stages._left(small, where)["1"][6] > 0
+
+
+def test_a_fellow_is_of_the_same_campaign_and_strangers_as_close_count_against():
+    a, b = np.array([0, 0, 1, 3]), np.array([1, 4, 2, 4])
+    tied, closest = stages.fellows(a, b, np.array([5.0, 5.0, 2.0, 9.0]), np.array([7, 7, 7, 8, -1]))
+    assert tied.tolist() == [0, 1, 2]
+    assert closest.tolist() == [1, 2]
 
 
 # The adversary

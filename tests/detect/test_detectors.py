@@ -70,6 +70,10 @@ def one_owner(name, planted):
     return "firm" if planted else name
 
 
+def domain(owner):
+    return base(), accounts(email_domain=one_card, owner_id=owner)
+
+
 def address(holders):
     rows = base()
     for r in rows:
@@ -355,6 +359,7 @@ def opened(together):
 SCENES = {
     "signup": (lambda: opened(True), lambda: opened(False)),
     "payment": (lambda: payment(own), lambda: payment(one_owner)),
+    "mail-domain": (lambda: domain(own), lambda: domain(one_owner)),
     "address": (lambda: address("few"), lambda: address("hub")),
     "multiplicity": (lambda: multiplicity(0), lambda: multiplicity(10)),
     "echo": (lambda: echo("one"), lambda: echo("many")),
@@ -378,6 +383,7 @@ LOW = {
     "prompt-novelty": 0.3,
     "synchrony": 0.5,
     "client": 1.0,
+    "mail-domain": 0.8,
     "signup": 1.0,
     "address": 1.0,
     "displacement": 1.0,

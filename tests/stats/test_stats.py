@@ -17,6 +17,7 @@ from excise.stats.tails import (
     q_values,
     rank_p,
     sigmoid,
+    student_quantile,
 )
 
 
@@ -87,3 +88,17 @@ def test_groups_that_differ_by_nature_lower_what_a_share_is_worth():
 def test_nothing_to_compare_is_nothing_to_say():
     assert excess_shares([], [], floor=0.1).log_odds == ()
     assert excess_shares([0.0], [0.0], floor=0.1).log_odds == (0.0,)
+
+
+@pytest.mark.parametrize(
+    ("p", "df", "quantile"),
+    [
+        (0.95, 5, 2.015048),
+        (0.975, 10, 2.228139),
+        (0.99, 3, 4.540703),
+        (0.995, 30, 2.749996),
+        (0.999, 11, 4.024701),
+    ],
+)
+def test_student_quantiles_are_those_of_the_tables(p, df, quantile):
+    assert student_quantile(p, df) == pytest.approx(quantile, abs=2e-6)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from excise import __version__
+from excise.cli.audit import audit
 from excise.cli.diff import diff
 from excise.cli.explain import explain
 from excise.cli.export import export
 from excise.cli.ingest import ingest
+from excise.cli.inspect import inspect
 from excise.cli.report import report
 from excise.cli.scan import scan
 from excise.cli.simulate import simulate
@@ -52,6 +54,8 @@ app.command("report")(report)
 app.command("explain")(explain)
 app.command("diff")(diff)
 app.command("export")(export)
+app.command("inspect")(inspect)
+app.add_typer(audit)
 
 
 class _Stop:

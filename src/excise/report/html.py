@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 def render(run: Run) -> str:
     """The page for `run`; the same text for the same run. Raises `ValueError` where `run.info` does not fit."""
     template = _environment().get_template("report.html.j2")
-    return template.render(page=view.page(run), style=Markup(_style()), policy=policy()) + "\n"  # noqa: S704  our own file
+    return template.render(page=view.page(run), style=Markup(style()), policy=policy()) + "\n"  # noqa: S704  our own file
 
 
 def policy() -> str:
     """The content security policy: nothing at all but the one style sheet, named by its hash."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 @cache
-def _style() -> str:
+def style() -> str:
+    """The style sheet that `policy` names, for every page that Excise makes."""
     return files("excise.report").joinpath("templates/style.css").read_text(encoding="utf-8")
 
 

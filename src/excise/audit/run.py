@@ -1,0 +1,95 @@
+"""Asking: the plan's prompts in their order, each answer on disk before the next question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from excise.audit.suspects import NoReply, Suspect
+from excise.audit.transcript import SCHEMA, Answer, Failure, Header, Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GIVE_UP: Final = 5
+"""Failures in a row after which the suspect is taken to be down."""
+
+
+class Errand(Protocol):
+    """What is asked, under which commitment, and where the answers go: a case, or prompts without a plan."""
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts in their order."""
+        ...
+
+    @property
+    def commitment(self) -> str:
+        """What binds a transcript to these prompts."""
+        ...
+
+    def transcript_path(self, suspect: str) -> Path:
+        """The file of the suspect's transcript."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run did. `left` prompts have no answer yet; `gave_up` says that the suspect seemed to be down."""
+
+    answered: int
+    failed: int
+    before: int
+    left: int
+    gave_up: bool
+
+
+def ask(
+    case: Errand,
+    name: str,
+    suspect: Suspect,
+    now: Callable[[], str],
+    *,
+    budget: int | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Asked:
+    """Ask `suspect` the planned prompts that are not done with, at most `budget` of them: it goes on where it was stopped.
+
+    Raises `OutputError` where the transcript cannot be written, `InputError` where it was changed.
+    """
+    header = Header(SCHEMA, name, case.commitment, now(), suspect.source)
+    answered = failed = in_a_row = 0
+    with Writer(case.transcript_path(name), header) as writer:
+        had = writer.done.asked if writer.done else 0
+        waiting = range(had, len(case.prompts))
+        for query in waiting[:budget]:
+            record = _one(suspect, query, case.prompts[query], now)
+            writer.add(record)
+            advance()
+            answered += isinstance(record, Answer)
+            failed += isinstance(record, Failure)
+            in_a_row = in_a_row + 1 if isinstance(record, Failure) and not record.final else 0
+            if in_a_row >= GIVE_UP:
+                break
+    left = len(waiting) - answered - failed + in_a_row
+    return Asked(answered, failed, had, left, gave_up=in_a_row >= GIVE_UP)
+
+
+def _one(suspect: Suspect, query: int, prompt: str, now: Callable[[], str]) -> Answer | Failure:
+    try:
+        reply = suspect.ask(query, prompt)
+    except NoReply as why:
+        return Failure(query, why.reason, why.detail[:2_000], now(), why.attempts, why.final)
+    at = reply.at if suspect.source == "recorded" else now()
+    return Answer(
+        query,
+        prompt,
+        reply.text,
+        at,
+        reply.model,
+        reply.finish,
+        reply.claimed_tokens,
+        reply.attempts,
+        reply.raw_sha256,
+    )

@@ -1,0 +1,99 @@
+"""Notes of files that did not change, kept between runs in a file that the user names.
+
+What a file gave is known by its path, its content (SHA-256) and the engine: the digest of the analysers' own sources,
+so that a changed rule never meets old notes. The file is MessagePack: it holds data and nothing that could run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from excise.inspect.finding import Gap
+from excise.inspect.tree import Source
+
+Notes = Any
+
+
+@dataclass(frozen=True)
+class FileNotes:
+    """What one file gave: the notes of each analyser by its id, its gaps, its number of lines, its content's key."""
+
+    path: str
+    notes: tuple[tuple[str, Notes], ...]
+    gaps: tuple[Gap, ...] = ()
+    lines: int = 0
+    key: str = ""
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    key: str
+    notes: list[tuple[str, Any]]
+    gaps: list[Gap]
+    lines: int
+
+
+class _Book(msgspec.Struct, array_like=True):
+    engine: str
+    entries: dict[str, _Entry]
+
+
+class Cache:
+    """No memory where `path` is None; otherwise the notes of an earlier run, and those of this one at the end."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.known: dict[str, _Entry] = _load(path) if path is not None else {}
+        self._kept: dict[str, _Entry] = {}
+        self.hits = 0
+
+    def get(self, source: Source) -> FileNotes | None:
+        """The notes of the same content under the same path, if they are known."""
+        entry = self.known.get(source.path)
+        if entry is None or entry.key != source.key:
+            return None
+        return FileNotes(source.path, tuple(entry.notes), tuple(entry.gaps), entry.lines, entry.key)
+
+    def kept(self, results: Iterable[FileNotes]) -> Iterator[FileNotes]:
+        """Pass `results` on, remembering them."""
+        for result in results:
+            if self.path is not None and result.key:
+                self._kept[result.path] = _Entry(
+                    result.key, list(result.notes), list(result.gaps), result.lines
+                )
+            yield result
+
+    def encoded(self) -> bytes:
+        """What to write under `path`."""
+        return msgspec.msgpack.encode(_Book(engine(), self._kept))
+
+
+def _load(path: Path) -> dict[str, _Entry]:
+    """The entries of a cache file; nothing where there is none, or one that is not ours or of another engine."""
+    try:
+        book = msgspec.msgpack.decode(path.read_bytes(), type=_Book)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return book.entries if book.engine == engine() else {}
+
+
+@cache
+def engine() -> str:
+    """The digest of the analysers' sources."""
+    digest = hashlib.sha256()
+    pending = [files("excise.inspect")]
+    while pending:
+        folder = pending.pop()
+        for item in sorted(folder.iterdir(), key=lambda i: i.name):
+            if item.is_dir() and item.name != "__pycache__":
+                pending.append(item)
+            elif item.name.endswith(".py"):
+                digest.update(item.name.encode() + b"\0" + item.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,158 @@
+"""One inspection from left to right: walk, read, conclude, prove, order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from excise.inspect import proof
+from excise.inspect.analyser import Analyser, Notes, Tree, is_python
+from excise.inspect.cache import Cache, FileNotes
+from excise.inspect.finding import Coverage, Finding, Gap, Report, Severity, Step
+from excise.inspect.registry import ANALYSERS
+from excise.inspect.sandbox import Refused
+from excise.inspect.tree import Entry, Source, Unparsable
+from excise.inspect.walk import Listing, read, walk
+from excise.inspect.weakness import BY_ID
+
+CHUNK = 64
+"""Files a worker takes at a time."""
+
+
+def inspect(
+    root: Path, *, jobs: int = 1, cache: Cache | None = None, analysers: Sequence[Analyser] = ANALYSERS
+) -> Report:
+    """Look at the tree below `root`. Raises `UnreadableFile` where there is none; a bad file is a gap, never an error."""
+    listing = walk(root)
+    done = tuple(_read_all(listing, jobs, cache or Cache(), analysers))
+    found, failed = _conclude(listing, done, analysers)
+    gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
+    found += [_gap(g) for g in gaps if g.reason in HIDING]
+    proven = proof.replay(listing, found)
+    coverage = Coverage(
+        files=sum(e.kind == "file" for e in listing.entries),
+        lines=sum(f.lines for f in done),
+        python_files=sum(is_python(f.path) for f in done),
+        gaps=gaps,
+    )
+    return Report(root.name or str(root), ordered(proven), coverage)
+
+
+HIDING: Final = frozenset({"unparsable", "unreadable", "analyser", "too-large", "too-deep"})
+"""Gaps that somebody could have made to hide something; each is a finding as well."""
+
+
+def _gap(gap: Gap) -> Finding:
+    about = BY_ID["coverage"]
+    fact = f"not analysed: {gap.reason} {gap.detail}".strip()
+    return Finding(
+        weakness="coverage",
+        severity=Severity.LOW,
+        confidence="high",
+        path=gap.path,
+        line=0,
+        title=fact,
+        steps=(Step(gap.path, 0, fact),),
+        controls="the file",
+        gets=about.gets,
+        fix=about.fix,
+    )
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first, then by place; of equal ones (same class, place and last step) the worst alone."""
+    ranked = sorted(findings, key=lambda f: (-f.severity, not f.proven, f.path, f.line, f.weakness, f.title))
+    kept: dict[tuple[str, str, int], Finding] = {}
+    for finding in ranked:
+        kept.setdefault((finding.weakness, finding.path, finding.line), finding)
+    return tuple(kept.values())
+
+
+def _read_all(
+    listing: Listing, jobs: int, cache: Cache, analysers: Sequence[Analyser]
+) -> Iterator[FileNotes]:
+    wanted = [e for e in listing.entries if e.kind == "file" and any(a.wants(e.path) for a in analysers)]
+    work = (listing.root, analysers, cache)
+    if jobs <= 1 or len(wanted) < 2 * CHUNK:
+        results: Iterable[FileNotes] = (read_one(listing.root, e, analysers, cache) for e in wanted)
+        yield from cache.kept(results)
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=work) as pool:
+        yield from cache.kept(pool.map(_read_one, wanted, chunksize=CHUNK))
+
+
+_work: tuple[Path, Sequence[Analyser], Cache]
+
+
+def _begin(root: Path, analysers: Sequence[Analyser], cache: Cache) -> None:
+    global _work  # noqa: PLW0603  what a worker process was started for
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _work = (root, analysers, cache)
+
+
+def _read_one(entry: Entry) -> FileNotes:
+    root, analysers, cache = _work
+    return read_one(root, entry, analysers, cache)
+
+
+def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cache) -> FileNotes:
+    """Read one file and let every analyser that wants it take its notes."""
+    wanting = [a for a in analysers if a.wants(entry.path)]
+    limit = max(a.most_bytes for a in wanting)
+    source = read(root, entry, limit, head=any(a.head for a in wanting))
+    if isinstance(source, Gap):
+        return FileNotes(entry.path, (), (source,))
+    known = cache.get(source)
+    if known is not None:
+        return known
+    notes: list[tuple[str, Notes]] = []
+    gaps: list[Gap] = []
+    for analyser in wanting:
+        if source.size > analyser.most_bytes and not analyser.head:
+            gaps.append(Gap(entry.path, "too-large", f"{source.size:,} bytes for {analyser.id}"))
+            continue
+        took = _notes(analyser, source)
+        if isinstance(took, Gap):
+            gaps.append(took)
+        elif took is not None:
+            notes.append((analyser.id, took))
+    lines = source.data.count(b"\n") + 1 if is_python(entry.path) else 0
+    return FileNotes(entry.path, tuple(notes), tuple(dict.fromkeys(gaps)), lines, source.key)
+
+
+def _notes(analyser: Analyser, source: Source) -> Notes:
+    try:
+        return analyser.read(source)
+    except Unparsable as error:
+        return Gap(source.path, "unparsable", str(error))
+    except Refused:
+        raise
+    except (RecursionError, MemoryError) as error:
+        return Gap(source.path, "unparsable", f"too deep for {analyser.id} ({type(error).__name__})")
+    except Exception as error:  # noqa: BLE001  a hostile file must not end the run: it is said instead
+        return Gap(source.path, "analyser", f"{analyser.id}: {type(error).__name__}")
+
+
+def _conclude(
+    listing: Listing, done: Sequence[FileNotes], analysers: Sequence[Analyser]
+) -> tuple[list[Finding], list[Gap]]:
+    found: list[Finding] = []
+    failed: list[Gap] = []
+    for analyser in analysers:
+        notes = {f.path: n for f in done for k, n in f.notes if k == analyser.id}
+        try:
+            said = [replace(f, analyser=analyser.id) for f in analyser.conclude(Tree(listing.entries, notes))]
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            failed.append(Gap("", "analyser", f"{analyser.id}: {type(error).__name__}: {error}"))
+        else:
+            found += said
+    return found, failed
