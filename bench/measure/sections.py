@@ -40,6 +40,11 @@ def cells(scores: Sequence[Score]) -> list[str]:
 def with_setting(settings: Settings, name: str, value: float) -> Settings | None:
     """The settings with one of them changed, or None where this version has no such setting."""
     keys = name.split(".")
+    if keys[0] == "detect":
+        known = {d.id: d.parameters for d in pipeline.DETECTORS}
+        if keys[2] not in known.get(keys[1], {}):
+            return None
+        return replace(settings, detect={**settings.detect, keys[1]: {keys[2]: value}})
 
     def put(node: Any, rest: list[str]) -> Any:
         inner = value if len(rest) == 1 else put(getattr(node, rest[0]), rest[1:])
@@ -57,6 +62,8 @@ STEPS = {
     "linking: one detector's tie counts without limit": ("link.tie_nats", 1e9),
     "linking: strong ties count no more than weak ones": ("link.exponent", 1.0),
     "linking: no community is split again": ("link.split_modularity", 1.0),
+    "linking: groups are not peeled to dense cores": ("link.core_density", 0.0),
+    "linking: who has none of a group's own wrappers stays in it": ("detect.shared-wrapper.insider", 0.0),
     "linking: no clusters are merged by bound members": ("link.bound_share", 2.0),
     "judging: one layer is enough": ("judge.fuse.layer_least", 0.0),
     "judging: no discount for a layer's further pieces": ("judge.fuse.second", 1.0),

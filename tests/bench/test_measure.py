@@ -206,6 +206,7 @@ def test_every_step_of_the_ablation_is_a_setting():
         for name, value in sections.STEPS.values()
     )
     assert sections.with_setting(Settings(), "link.no_such_thing", 1.0) is None
+    assert sections.with_setting(Settings(), "detect.shared-wrapper.no_such_thing", 1.0) is None
 
 
 def test_the_main_table_is_written_and_counts_every_population(small, cache, tmp_path, monkeypatch, capsys):
