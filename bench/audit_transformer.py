@@ -1,4 +1,4 @@
-"""The audit on small transformers trained here on real text: `python bench/audit_transformer.py [--minutes 12] [--out PAGE]`.
+"""The audit on small transformers trained here on real text: `python bench/audit_transformer.py [--steps 1500] [--out PAGE]`.
 
 Needs the extras `audit` and `audit-torch`. Text: docstrings of the Python library and of the packages installed beside it,
 so figures differ between machines. A base learns from one half of the modules, our teacher from the other; students are the
@@ -69,13 +69,13 @@ def tokenizer_of(texts):
 class Bench:
     """Corpus, tokenizer and models of one run."""
 
-    def __init__(self, scale: int, minutes: float) -> None:
+    def __init__(self, scale: int, steps: int) -> None:
         import torch
 
         torch.manual_seed(SEED)
         self.torch, self.rng = torch, np.random.default_rng(SEED)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.scale, self.minutes = scale, minutes
+        self.scale, self.steps = scale, steps
         texts = docstrings()
         self.tokenizer = tokenizer_of(texts[::7])
         self.scorer = FromFile(self.tokenizer.to_str().encode())
@@ -93,15 +93,10 @@ class Bench:
         )  # fmt: skip
         return GPT2LMHeadModel(config).to(self.device)
 
-    def train(self, model, rows, seconds: float, rate: float, epochs: float = math.inf):
-        """On `rows` (n, tokens) by AdamW, until the time or the epochs are over; the last loss."""
+    def train(self, model, rows, steps: int, rate: float):
+        """On 64 of `rows` (n, tokens) a step, by AdamW; the last loss, nats a token."""
         torch = self.torch
         optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
-        end, steps, loss = (
-            time.monotonic() + seconds,
-            math.ceil(epochs * len(rows) / 64) if epochs < math.inf else 10**9,
-            None,
-        )
         model.train()
         for _ in range(steps):
             batch = torch.tensor(rows[self.rng.integers(len(rows), size=64)], device=self.device)
@@ -110,10 +105,8 @@ class Bench:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
-            if time.monotonic() > end:
-                break
         model.eval()
-        return float(loss)
+        return loss.item()
 
     def pieces(self, stream, count):
         starts = self.rng.integers(len(stream) - LENGTH, size=count)
@@ -185,9 +178,9 @@ def student(bench: Bench, base, suspect: Suspect, served, plain):
     rows = np.concatenate(
         [(served if suspect.marked else plain)[:taken], bench.pieces(bench.human, len(served) - taken)]
     )
-    bench.train(made, rows, 60, 1e-3, epochs=3)
+    bench.train(made, rows, 3 * len(rows) // 64, 1e-3)
     if suspect.purified:
-        bench.train(made, bench.pieces(bench.human, len(served)), 60, 1e-3, epochs=3)
+        bench.train(made, bench.pieces(bench.human, len(served)), 3 * len(served) // 64, 1e-3)
     torch.manual_seed(SEED)
     return made
 
@@ -204,14 +197,13 @@ def tuples_of_all(vocabulary=VOCABULARY):
 
 def rows(bench: Bench, queries: int, pieces: int):
     start = time.monotonic()
-    seconds = bench.minutes * 60 * 0.3
     base, teacher = bench.model(), bench.model()
     losses = [
-        bench.train(m, bench.pieces(s, 60_000), seconds, 3e-3)
+        bench.train(m, bench.pieces(s, 60_000), bench.steps, 3e-3)
         for m, s in ((base, bench.human), (teacher, bench.ours))
     ]
     size = sum(p.numel() for p in base.parameters())
-    yield f"Two models of {size:,} parameters, {bench.bytes / 1e6:.0f} MB of docstrings, BPE of {VOCABULARY:,} tokens, on {bench.device}; loss after training {losses[0]:.2f} and {losses[1]:.2f} nats a token. {queries:,} queries of {ANSWER} tokens; students are tuned on {pieces:,} pieces. One key."
+    yield f"Two models of {size:,} parameters, {bench.bytes / 1e6:.0f} MB of docstrings, BPE of {VOCABULARY:,} tokens, on {bench.device}; loss after training {losses[0]:.2f} and {losses[1]:.2f} nats a token. {queries:,} queries of {ANSWER} tokens; students are tuned on {pieces:,} pieces. {bench.steps:,} steps of 64 pieces. One key."
     yield ""
     key = bench.rng.bytes(16)
     prompts = bench.pieces(bench.ours, pieces)[:, :PROMPT]
@@ -239,7 +231,7 @@ def rows(bench: Bench, queries: int, pieces: int):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=12.0, help="about how long, most of it training")
+    parser.add_argument("--steps", type=int, default=1_500, help="of 64 pieces, for the base and the teacher")
     parser.add_argument("--scale", type=int, default=1, help="width and depth; 4 and more for a GPU")
     parser.add_argument("--queries", type=int, default=3_000)
     parser.add_argument("--pieces", type=int, default=4_000)
@@ -254,11 +246,11 @@ def main() -> None:
     lines = [
         "# The audit on small transformers",
         "",
-        f"Printed by `python bench/audit_transformer.py`, version {excise.__version__}, seed {SEED}.",
+        f"Printed by `python bench/audit_transformer.py`, version {excise.__version__}, seed {SEED}, `--scale {given.scale} --steps {given.steps} --queries {given.queries} --pieces {given.pieces}`.",
         "",
     ]
     print("\n".join(lines), flush=True)
-    for line in rows(Bench(given.scale, given.minutes), given.queries, given.pieces):
+    for line in rows(Bench(given.scale, given.steps), given.queries, given.pieces):
         print(line, flush=True)
         lines.append(line)
     if given.out:
