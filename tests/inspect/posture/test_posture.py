@@ -8,10 +8,11 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from excise.inspect.analyser import Tree
-from excise.inspect.finding import Severity
+from excise.inspect.finding import Coverage, Report, Severity
+from excise.inspect.outputs import html, text
 from excise.inspect.posture import graph
 from excise.inspect.posture.registry import POSTURE
-from excise.inspect.proof import holds
+from excise.inspect.proof import Sheet, proves
 from excise.inspect.tree import Source
 
 DENY = """
@@ -182,9 +183,10 @@ def found(files, analysers=POSTURE):
             s.path: note for s in sources if analyser.wants(s.path) and (note := analyser.read(s)) is not None
         }
         said += analyser.conclude(Tree((), notes))
+    sheets = {s.path: Sheet(s) for s in sources}
     for finding in said:
-        by_path = {s.path: s for s in sources}
-        assert all(holds(step, by_path[step.path]) and step.text for step in finding.steps), finding
+        assert proves(finding, sheets.get), finding
+        assert all(step.text for step in finding.steps)
     return said
 
 
@@ -242,4 +244,7 @@ def test_the_graph_is_a_picture_that_stands_alone():
     assert "<script" not in drawn
     lines = graph.text(finding)
     assert lines.count("\n") == len(finding.steps) - 1
+    report = Report("x", (finding,), Coverage(1, 1, 1))
+    assert drawn in html.render(report)
+    assert "private data" in text.render(report)
     assert graph.svg(found({"a.py": FOUND["passed-over"][1]})[0]) == ""

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from excise.inspect.finding import Severity
-from excise.inspect.proof import holds
+from excise.inspect.proof import Sheet, holds
 from excise.inspect.surfaces.analyser import WEAKNESSES, marks, verdict
 from excise.inspect.surfaces.registry import SURFACES
 from excise.inspect.surfaces.verdict import finding
@@ -48,7 +48,7 @@ def test_what_is_said_can_be_found_again(case):
     for source, surface, mark in found(case):
         step = finding(source, mark, surface.id).steps[-1]
         assert step.text
-        assert holds(step, source)
+        assert holds(step, {source.path: Sheet(source)}.get)
         assert mark.weakness in WEAKNESSES
 
 

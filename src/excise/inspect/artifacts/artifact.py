@@ -102,7 +102,7 @@ def _bytes(data: bytes, size: int, name: str, level: int) -> Iterator[Said]:
         yield from _pickled(data, size, name)
 
 
-_GENERIC: Final = (".bin", ".mar", ".sav", ".p", ".pb")
+_GENERIC: Final = (".pth", ".bin", ".mar", ".sav", ".p", ".pb")
 """Ends of names that mean many things: bytes that are no pickle say nothing there."""
 
 
@@ -166,7 +166,8 @@ def _numpy(data: bytes, where: str = "") -> Iterator[Said]:
         yield broken(f"an array whose head has {length:,} bytes", Severity.MEDIUM)
         return
     try:
-        described = ast.literal_eval(head.decode("latin-1").strip())
+        written = re.sub(r"(?<=\d)L(?=[,)\s])", "", head.decode("latin-1"))  # as Python 2 wrote numbers
+        described = ast.literal_eval(written.strip())
         objects = _holds_objects(described["descr"])
     except (ValueError, SyntaxError, RecursionError, MemoryError, KeyError, TypeError):
         yield broken("an array whose head cannot be read", Severity.MEDIUM)

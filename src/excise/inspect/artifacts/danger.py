@@ -43,7 +43,9 @@ _ALLOWED: Final = {
     "numpy.random._pickle": frozenset({"__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor"}),
 }
 _ALLOWED_SHAPES: Final = (
-    re.compile(r"numpy\.(?:_?core\.multiarray\.(?:_reconstruct|scalar)|_?core\.numeric\._frombuffer)"),
+    re.compile(
+        r"numpy\.(?:_?core\.(?:multiarray|_internal)\.(?:_reconstruct|scalar)|_?core\.numeric\._frombuffer)"
+    ),
     re.compile(
         r"numpy\.(?:u?int|float|complex)\d{1,3}|numpy\.(?:bool_?|str_|bytes_|void|datetime64|timedelta64)"
     ),

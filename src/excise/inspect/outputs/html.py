@@ -10,7 +10,8 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from excise.inspect.finding import Report, Severity
+from excise.inspect.finding import Finding, Report, Severity
+from excise.inspect.posture.graph import svg
 from excise.inspect.weakness import BY_ID
 from excise.report.wording import count, one_line
 
@@ -46,4 +47,9 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["line"] = one_line
     environment.globals["count"] = count
+    environment.globals["graph"] = _graph
     return environment
+
+
+def _graph(finding: Finding) -> Markup:
+    return Markup(svg(finding))  # noqa: S704  every word in it is escaped there

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from excise.inspect.finding import Finding, Report, Severity
+from excise.inspect.posture import graph
 from excise.inspect.weakness import BY_ID
 from excise.report.wording import count, one_line
 
@@ -53,6 +54,7 @@ def _finding(f: Finding, report: Report) -> Iterator[str]:
         yield f"       {one_line(step.fact)}"
     if len(f.steps) > MOST_STEPS:
         yield f"       ({len(f.steps) - MOST_STEPS} steps in the middle are not shown)"
+    yield from (f"    {line}" for line in graph.text(f).split("\n") if line)
     yield f"  An attacker controls {one_line(f.controls)}"
     yield f"  and gets {one_line(f.gets)}."
     yield f"  Fix: {one_line(f.fix)}. (fingerprint {f.fingerprint})"

@@ -15,9 +15,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from excise.inspect.analyser import Analyser, Tree, is_python
-from excise.inspect.finding import Finding, Rule, Severity, Step
-from excise.inspect.posture.shape import Named, dotted, keyword, own_calls, shape, text_of, touched
+from excise.inspect.analyser import Analyser, Tree
+from excise.inspect.finding import Finding, Severity, Step
+from excise.inspect.posture.shape import (
+    Named,
+    dotted,
+    is_shipped,
+    keyword,
+    own_calls,
+    shape,
+    text_of,
+    touched,
+)
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -43,7 +52,7 @@ _TOOL_CLASS: Final = re.compile(
 _RUN: Final = frozenset({"run", "_run", "arun", "_arun", "forward", "invoke", "execute", "call", "__call__"})
 
 IN, PRIVATE, OUT = "untrusted input", "private data", "a way out"
-_SIDES: Final[tuple[tuple[str, Rule], ...]] = ((IN, "source"), (PRIVATE, "flow"), (OUT, "sink"))
+SIDES: Final = (IN, PRIVATE, OUT)
 _FETCH: Final = re.compile(
     r"^(?:requests|httpx|aiohttp|session|self\.session|client|self\.client|http|self\._client|self\.http)\.(?:get|request|stream)$|(?:^|\.)(?:urlopen|urlretrieve|goto)$"
 )
@@ -159,7 +168,7 @@ def conclude(tree: Tree) -> Iterator[Finding]:
                     _Tool(path, function["symbol"], function["line"], function["head"], can)
                 )
     for tools in folders.values():
-        sides = {side: [t for t in tools if side in t.can] for side, _ in _SIDES}
+        sides = {side: [t for t in tools if side in t.can] for side in SIDES}
         if all(sides.values()):
             yield _finding(sides)
 
@@ -202,8 +211,14 @@ def _reach(
 def _finding(sides: Mapping[str, list[_Tool]]) -> Finding:
     weakness = BY_ID["agent-capabilities"]
     steps = tuple(
-        Step(tool.can[side][0], tool.can[side][1], f"{side}: the tool {tool.symbol}", rule, tool.can[side][2])
-        for side, rule in _SIDES
+        Step(
+            tool.can[side][0],
+            tool.can[side][1],
+            f"{side}: the tool {tool.symbol}",
+            "present",
+            tool.can[side][2],
+        )
+        for side in SIDES
         for tool in sides[side][:4]
     )
     first = sides[OUT][0]
@@ -215,4 +230,4 @@ def _finding(sides: Mapping[str, list[_Tool]]) -> Finding:
     )  # fmt: skip
 
 
-CAPABILITIES = Analyser("capabilities", ("agent-capabilities",), is_python, read, conclude)
+CAPABILITIES = Analyser("capabilities", ("agent-capabilities",), is_shipped, read, conclude)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from excise.inspect.analyser import Analyser, Tree, is_python
+from excise.inspect.analyser import Analyser, Tree
 from excise.inspect.finding import Finding, Severity, Step
 from excise.inspect.posture.shape import (
     Function,
@@ -21,6 +21,7 @@ from excise.inspect.posture.shape import (
     calls,
     constants,
     dotted,
+    is_shipped,
     last,
     own_calls,
     shape,
@@ -224,4 +225,4 @@ def _finding(path: str, check: Mapping[str, Any], sink: tuple[str, int, str], *,
     )  # fmt: skip
 
 
-DENYLIST = Analyser("denylist", ("deny-listed-code",), is_python, read, conclude)
+DENYLIST = Analyser("denylist", ("deny-listed-code",), is_shipped, read, conclude)

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from excise.inspect.analyser import is_python, per_file
+from excise.inspect.analyser import per_file
 from excise.inspect.finding import Finding, Severity, Step
-from excise.inspect.posture.shape import Function, Named, last, own_calls, touched
+from excise.inspect.posture.shape import Function, Named, is_shipped, last, own_calls, touched
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -147,4 +147,4 @@ def _finding(source: Source, named: Named, line: int, handler: ast.ExceptHandler
     )  # fmt: skip
 
 
-FAIL_OPEN = per_file("fail-open", ("fail-open",), is_python, find)
+FAIL_OPEN = per_file("fail-open", ("fail-open",), is_shipped, find)

@@ -6,17 +6,17 @@ from html import escape
 from typing import Final
 
 from excise.inspect.finding import Finding, Step
+from excise.inspect.posture.capabilities import IN, OUT, PRIVATE, SIDES
 
-_COLUMNS: Final = (("source", "untrusted input"), ("flow", "private data"), ("sink", "a way out"))
 _WIDTH, _BOX, _ROW = 250, 210, 44
-_STYLE: Final = {"source": "#b45309", "flow": "#1d4ed8", "sink": "#b91c1c"}
+_STYLE: Final = {IN: "#b45309", PRIVATE: "#1d4ed8", OUT: "#b91c1c"}
 
 
 def svg(finding: Finding) -> str:
     """A self-contained SVG of an `agent-capabilities` finding, made of its steps; empty for any other finding."""
     if finding.weakness != "agent-capabilities":
         return ""
-    columns = [[s for s in finding.steps if s.rule == rule] for rule, _ in _COLUMNS]
+    columns = [[s for s in finding.steps if s.fact.startswith(f"{side}:")] for side in SIDES]
     rows = max(map(len, columns))
     height = 60 + rows * _ROW + 70
     middle = _WIDTH * 1.5
@@ -26,19 +26,19 @@ def svg(finding: Finding) -> str:
         f'<rect x="{middle - 60}" y="{height - 42}" width="120" height="30" rx="15" fill="#111827"/>',
         f'<text x="{middle}" y="{height - 22}" text-anchor="middle" fill="#fff">the agent</text>',
     ]
-    for n, ((rule, head), steps) in enumerate(zip(_COLUMNS, columns, strict=True)):
-        parts += _column(n, rule, head, steps, height)
+    for n, (side, steps) in enumerate(zip(SIDES, columns, strict=True)):
+        parts += _column(n, side, steps, height)
     return "".join([*parts, "</svg>"])
 
 
-def _column(n: int, rule: str, head: str, steps: list[Step], height: int) -> list[str]:
-    left, colour = n * _WIDTH + 20, _STYLE[rule]
+def _column(n: int, side: str, steps: list[Step], height: int) -> list[str]:
+    left, colour = n * _WIDTH + 20, _STYLE[side]
     centre, bottom = left + _BOX / 2, 34 + len(steps) * _ROW
     start, end = (f"{centre} {bottom}", f"{_WIDTH * 1.5} {height - 42}")
-    if rule == "sink":
+    if side == OUT:
         start, end = end, start
     parts = [
-        f'<text x="{centre}" y="20" text-anchor="middle" font-weight="bold" fill="{colour}">{escape(head)}</text>',
+        f'<text x="{centre}" y="20" text-anchor="middle" font-weight="bold" fill="{colour}">{escape(side)}</text>',
         f'<path d="M{start} L{end}" stroke="{colour}" fill="none" stroke-width="2"/>',
     ]
     for row, step in enumerate(steps):
@@ -63,11 +63,11 @@ def text(finding: Finding) -> str:
     if finding.weakness != "agent-capabilities":
         return ""
     lines = []
-    for rule, head in _COLUMNS:
-        arrow = "agent -->" if rule == "sink" else "--> agent"
+    for side in SIDES:
+        arrow = "agent -->" if side == OUT else "--> agent"
         lines += [
-            f"{head:16} {arrow}  {_short(s.fact.rpartition(' ')[2], 40)}  ({s.path}:{s.line})"
+            f"{side:16} {arrow}  {_short(s.fact.rpartition(' ')[2], 40)}  ({_short(f'{s.path}:{s.line}', 60)})"
             for s in finding.steps
-            if s.rule == rule
+            if s.fact.startswith(f"{side}:")
         ]
     return "\n".join(lines)

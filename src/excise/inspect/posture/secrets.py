@@ -9,7 +9,7 @@ from typing import Final
 
 from excise.inspect.analyser import is_python, per_file
 from excise.inspect.finding import Finding, Severity, Step
-from excise.inspect.posture.shape import Function, calls, last, own_calls, text_of, touched
+from excise.inspect.posture.shape import Function, calls, is_shipped, last, own_calls, text_of, touched
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -149,7 +149,7 @@ def _finding(source: Source, line: int, severity: Severity, what: str, symbol: s
 
 
 def _wants(path: str) -> bool:
-    return is_python(path) or bool(_FILE.search(path))
+    return is_shipped(path) or bool(_FILE.search(path))
 
 
 SECRETS = per_file("secrets", ("readable-secrets",), _wants, find)

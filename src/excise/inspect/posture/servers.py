@@ -14,9 +14,19 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from excise.inspect.analyser import Analyser, Tree, is_python
+from excise.inspect.analyser import Analyser, Tree
 from excise.inspect.finding import Finding, Severity, Step
-from excise.inspect.posture.shape import Named, dotted, keyword, last, own_calls, shape, text_of, touched
+from excise.inspect.posture.shape import (
+    Named,
+    dotted,
+    is_shipped,
+    keyword,
+    last,
+    own_calls,
+    shape,
+    text_of,
+    touched,
+)
 from excise.inspect.tree import Source
 from excise.inspect.weakness import BY_ID
 
@@ -221,7 +231,8 @@ def _finding(
 ) -> Finding:
     weakness = BY_ID["open-local-server"]
     done = [
-        Step(p, a["line"], f"{a['symbol']}, a handler, {a['what']}", "sink", a["text"]) for p, a in acts[:3]
+        Step(p, a["line"], f"{a['symbol']}, a handler, {a['what']}", "present", a["text"])
+        for p, a in acts[:3]
     ]
     step = Step(path, at["line"], what, "missing" if done else "present", at["text"])
     return Finding(
@@ -239,4 +250,4 @@ def _finding(
     )
 
 
-SERVERS = Analyser("servers", ("open-local-server",), is_python, read, conclude)
+SERVERS = Analyser("servers", ("open-local-server",), is_shipped, read, conclude)

@@ -8,10 +8,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
+from excise.inspect.analyser import is_python
 from excise.inspect.tree import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_TESTS: Final = re.compile(r"(?:^|/)(?:tests?|testing|conftest\.py$|test_[^/]*\.py$)")
+
+
+def is_shipped(path: str) -> bool:
+    """Whether the name is that of a Python source which is no test: how tests are set up says nothing of the program."""
+    return is_python(path) and not _TESTS.search(path)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ OBFUSCATED: Final = re.compile(
     re.IGNORECASE,
 )
 SECRETS: Final = re.compile(
-    r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%|/home/\w+|/root|expanduser)[^\n]{0,30}(?:\.ssh|\.aws|\.netrc|\.git-credentials|\.kube|\.npmrc|\.pypirc|\.gnupg|\.docker|\.config/(?:gcloud|gh)|\.claude|\.codex|\.gemini)\b"
+    r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%|/(?:home|Users)/\w+|/root|expanduser)[^\n]{0,30}(?:\.ssh|\.aws|\.netrc|\.git-credentials|\.kube|\.npmrc|\.pypirc|\.gnupg|\.docker|\.config/(?:gcloud|gh)|\.claude|\.codex|\.gemini)\b"
     r"|\bid_(?:rsa|ed25519|ecdsa)\b|/etc/(?:passwd|shadow)\b|\.git-credentials\b"
     r"|\b(?:printenv|os\.environ|process\.env)\b|(?:^|[\s;|&(`])env\s*(?:[|>)`]|$)|\bexport\s+-p\b|/proc/(?:self|\d+)/environ"
     r"|\$\{?(?:[A-Z0-9]+_)*(?:API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(?:_[A-Z0-9]+)*\b"
@@ -57,7 +57,7 @@ SENDS: Final = re.compile(
 )
 LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|host\.docker\.internal)\b")
 PERSISTS: Final = re.compile(
-    r">>?\s*[\"']?(?:~|\$HOME|/home/\w+|/root)/\.(?:bash|zsh|profile|ssh/authorized_keys|config/autostart)|\bcrontab\s+-|authorized_keys"
+    r">>?\s*[\"']?(?:~|\$HOME|/(?:home|Users)/\w+|/root)/\.(?:bash|zsh|profile|ssh/authorized_keys|config/autostart)|\bcrontab\s+-|authorized_keys"
     r"|launchctl\s+(?:load|bootstrap)|systemctl\s+--user\s+enable|schtasks\s+/create",
     re.IGNORECASE,
 )

@@ -16,6 +16,8 @@ from excise.inspect.surfaces.verdict import Mark, Verdict
 from excise.inspect.tree import Source
 
 TAGS: Final = re.compile("[\U000e0000-\U000e007f]+")
+FEWEST_TAGS = 6
+"""Tag characters of a line that make a word; tables of Unicode hold single ones."""
 _FLAG: Final = re.compile("\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{2,6}\U000e007f")
 """A flag of a region: a black flag, a region's code in tags, and the closing tag (UTS 51)."""
 OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -51,12 +53,11 @@ def marks(source: Source) -> Iterator[Mark]:
 
 
 def _line(number: int, line: str, code: bool) -> Iterator[Mark]:
-    tags = TAGS.search(_FLAG.sub("", line))
-    if tags:
-        said = "".join(chr(ord(c) - 0xE0000) for c in tags.group() if 0xE0020 <= ord(c) < 0xE007F)
-        yield _mark(
-            number, tags.group()[:40], f"tag characters that nobody sees say {said[:80]!r}", Severity.CRITICAL
-        )
+    tags = "".join(TAGS.findall(_FLAG.sub("", line)))
+    if len(tags) >= FEWEST_TAGS:
+        said = "".join(chr(ord(c) - 0xE0000) for c in tags if 0xE0020 <= ord(c) < 0xE007F)
+        what = f"tag characters that nobody sees say {said[:80]!r}"
+        yield _mark(number, TAGS.findall(line)[-1][:40], what, Severity.CRITICAL)
     run = _SELECTORS.search(line) or _RUN.search(line) or _SPACED.search(line)
     if run:
         yield _mark(
@@ -75,18 +76,18 @@ def _line(number: int, line: str, code: bool) -> Iterator[Mark]:
 
 
 def overridden(line: str, code: bool) -> bool:
-    """Whether direction controls change how the line reads: an override, or any that code leaves open.
+    """Whether direction controls change how a line reads: an override, or in code any that is left open.
 
-    In prose of a script written right to left, embeddings and isolates that are closed on the line are ordinary.
+    In prose embeddings and isolates are ordinary, and so they are in code beside a script written right to left.
     """
     controls = OVERRIDES.findall(line)
     if not controls:
         return False
     if any(c in "\u202d\u202e" for c in controls):
-        return True
+        return code or not _RIGHT_TO_LEFT.search(line)
     opened = sum(c in "\u202a\u202b\u2066\u2067\u2068" for c in controls)
     closed = sum(c in "\u202c\u2069" for c in controls)
-    return (opened != closed) or (code and not _RIGHT_TO_LEFT.search(line))
+    return code and (opened != closed or not _RIGHT_TO_LEFT.search(line))
 
 
 def _mark(number: int, words: str, what: str, severity: Severity) -> Mark:

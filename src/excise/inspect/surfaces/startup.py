@@ -12,26 +12,13 @@ from excise.inspect.surfaces.surface import Surface, command_mark, named
 from excise.inspect.surfaces.verdict import Mark, Verdict
 from excise.inspect.tree import Source
 
-_USUAL_PTH = (
-    "import sys; exec(open(",
-    "import _virtualenv",
-    "import __editable__",
-    "import distutils_precedence",
-)
-
 
 def pth_marks(source: Source) -> Iterator[Mark]:
     """Lines of a path file that begin with `import`: each runs at every start of an interpreter that sees the file."""
     for number, line in enumerate(source.lines, 1):
         if line.startswith(("import ", "import\t")):
-            judged = judge(line)
-            usual = line.startswith(_USUAL_PTH[1:]) and len(line) < 200
-            least = Severity.LOW if usual else Severity.MEDIUM
-            if (
-                any(word in line for word in ("exec(", "eval(", "system(", "Popen", "b64"))
-                and judged.ordinary
-            ):
-                least = Severity.HIGH
+            hidden = any(word in line for word in ("exec(", "eval(", "system(", "Popen", "b64"))
+            least = Severity.HIGH if hidden else Severity.LOW
             yield command_mark(
                 number, line, "a path file, at every start of Python,", Verdict.BEFORE_TRUST, least
             )

@@ -16,6 +16,7 @@ from typing import Final
 
 from excise.inspect.finding import Severity
 from excise.inspect.surfaces.commands import FETCH_AND_RUN
+from excise.inspect.surfaces.conditions import holds_on_every_way
 from excise.inspect.surfaces.node import Node, scalars
 from excise.inspect.surfaces.readers import yaml
 from excise.inspect.surfaces.surface import Surface
@@ -62,7 +63,9 @@ _GATE: Final = re.compile(
     r"|contains\(\s*(?:fromJ(?:SON|son)\(|vars\.|'\[)[^\n]{0,200}github\.(?:actor|event\.(?:sender|comment\.user)\.login)"
     r"|head\.repo\.full_name\s*==\s*github\.repository|head\.repo\.fork\s*==\s*false|head_repository\.full_name\s*==\s*github\.repository|!\s*github\.event\.pull_request\.head\.repo\.fork"
 )
-_NEGATED_GATE: Final = re.compile(r"\|\|\s*(?:true|always\(\))|!=\s*'(?:OWNER|MEMBER|COLLABORATOR)'")
+_OTHER_THAN: Final = re.compile(r"!=\s*'(?:OWNER|MEMBER|COLLABORATOR)'")
+_NO_FORK: Final = re.compile(r"!\s*github\.event\.pull_request\.head\.repo\.fork\s*")
+_EVENT_IS: Final = re.compile(r"\s*github\.event_name\s*==\s*'(\w+)'\s*")
 _PERMISSION_STEP: Final = re.compile(
     r"collaborators/[^\n]{0,100}/permission|getCollaboratorPermissionLevel|check-(?:user-)?permission|actions-cool/check-user-permission",
     re.IGNORECASE,
@@ -102,8 +105,9 @@ def marks(source: Source) -> Iterator[Mark]:
     """Every job of a workflow, or the steps of a composite action."""
     top = yaml(source.text)
     events = triggers(top)
+    asking = {name for name, job in top.at("jobs").entries if any(map(_PERMISSION_STEP.search, _words(job)))}
     for _, job in top.at("jobs").entries:
-        yield from _job(top, job, events)
+        yield from _job(top, job, events, asking)
     action = top.at("runs", "steps")
     if action and not top.at("jobs"):
         yield from _scripts(steps_of(action), events=frozenset())
@@ -148,7 +152,7 @@ def asks_a_model(step: Node) -> bool:
     return bool(run) and (bool(_AI_RUN.search(run)) or keyed)
 
 
-def _job(top: Node, job: Node, events: frozenset[str]) -> Iterator[Mark]:
+def _job(top: Node, job: Node, events: frozenset[str], asking: set[str]) -> Iterator[Mark]:
     steps = steps_of(job.at("steps"))
     yield from _scripts(steps, events)
     yield from _answers(steps)
@@ -160,7 +164,7 @@ def _job(top: Node, job: Node, events: frozenset[str]) -> Iterator[Mark]:
     for step in steps:
         reached = _reached(step, shared, pulled) if step.ai else ""
         if reached:
-            yield _risk(step, job, pulled, held, reached)
+            yield _risk(step, pulled, held, reached, gated=_gated(step, job, asking))
 
 
 def _reached(step: Step, shared: set[str], pulled: frozenset[str]) -> str:
@@ -178,7 +182,7 @@ def _reached(step: Step, shared: set[str], pulled: frozenset[str]) -> str:
             "it works in a checkout of a stranger's pull request",
         ),
         (any(map(_READS.search, step.words)), "it is told to fetch what strangers wrote"),
-        (_takes_the_event(step, pulled), "it takes the event's text by itself"),
+        (_takes_the_event(step, pulled), BY_ITSELF),
     )
     return next((way for taken, way in ways if taken), "")
 
@@ -189,6 +193,7 @@ _SPEAKS: Final = frozenset(
 )
 
 
+BY_ITSELF: Final = "it takes the event's text by itself, and may ask for the rights of who wrote it"
 _NAMED: Final = re.compile(r"(?:\$\{?|\benv\.)(\w{1,200})")
 
 
@@ -216,8 +221,7 @@ def _variables(node: Node) -> set[str]:
     return {name for name, value in node.at("env").entries if UNTRUSTED.search(value.string)}
 
 
-def _risk(step: Step, job: Node, pulled: frozenset[str], held: list[str], how: str) -> Mark:
-    gated = _gated(step, job)
+def _risk(step: Step, pulled: frozenset[str], held: list[str], how: str, *, gated: bool) -> Mark:
     loose = any(_LOOSE.search(w) for w in step.words)
     open_to_all = any(
         n.startswith("allowed_non_write") and _OPEN_TO_ALL.match(v.string)
@@ -226,6 +230,8 @@ def _risk(step: Step, job: Node, pulled: frozenset[str], held: list[str], how: s
     severity = Severity.HIGH if held else Severity.LOW
     if held and (loose or open_to_all) and not gated:
         severity = Severity.CRITICAL
+    elif held and how == BY_ITSELF and not gated:
+        severity = Severity.MEDIUM
     elif gated:
         severity = Severity.LOW if held else Severity.NOTE
     what = f"on {', '.join(sorted(pulled))}, an agent's step: {how}; it holds {' and '.join(held) or 'nothing but the model'}"
@@ -260,14 +266,20 @@ def _held(top: Node, job: Node, pulled: frozenset[str]) -> list[str]:
     return held
 
 
-def _gated(step: Step, job: Node) -> bool:
-    """Whether a condition on the way lets only known people start the step."""
-    conditions = [job.at("if").string, step.node.at("if").string]
-    if any(
-        _GATE.search(c) and not _NEGATED_GATE.search(c) for c in (" ".join(c.split()) for c in conditions)
-    ):
-        return True
-    return bool(job.at("environment")) or step.asked
+def _gated(step: Step, job: Node, asking: set[str]) -> bool:
+    """Whether conditions on the way let only known people start the step."""
+
+    def gate(part: str) -> bool:
+        event = _EVENT_IS.fullmatch(part)
+        if event:
+            return event[1] not in STRANGERS
+        if part.lstrip().startswith("!"):
+            return bool(_NO_FORK.fullmatch(part.strip()))
+        waits = set(re.findall(r"\bneeds\.([\w-]+)\.outputs\.", part))
+        return bool(_GATE.search(part) and not _OTHER_THAN.search(part)) or bool(waits & asking)
+
+    conditions = (job.at("if").string, step.node.at("if").string)
+    return bool(job.at("environment")) or step.asked or any(holds_on_every_way(c, gate) for c in conditions)
 
 
 def _scripts(steps: Iterable[Step], events: frozenset[str]) -> Iterator[Mark]:
