@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit clean
+.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -17,9 +17,9 @@ demo: $(VENV)/runtime  ## a small world with planted campaigns, its scan, and wh
 	@$(BIN)/python bench/demo.py $(DEMO)/run $(DEMO)/world-labels
 	@echo "the page for people: $(DEMO)/run/report.html"
 
-# All four run even if one fails, so that one call shows all there is to mend; the status is that of the worst.
+# All five run even if one fails, so that one call shows all there is to mend; the status is that of the worst.
 test: services $(VENV)/dev  ## the gate: lint, types, layers, tests
-	@$(MAKE) --keep-going --no-print-directory lint types imports unit
+	@$(MAKE) --keep-going --no-print-directory lint types imports inspect unit
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check --no-cache .
@@ -30,6 +30,11 @@ types: $(VENV)/dev
 
 imports: $(VENV)/dev
 	$(BIN)/lint-imports
+
+inspect: $(VENV)/dev  ## this code, as a stranger's: what an agent could exploit; accepted findings and reasons are in .ci
+	$(BIN)/excise inspect . --exclude $(VENV) --exclude .git --exclude $(DEMO) --exclude dist --exclude build \
+		--exclude .hypothesis --exclude .mypy_cache --exclude .pytest_cache --exclude .ruff_cache --exclude .import_linter_cache \
+		--baseline .ci/inspect-accepted.json --fail-on low
 
 unit: $(VENV)/dev  ## the tests alone
 	$(BIN)/pytest -rs
@@ -100,6 +105,9 @@ bench-real: $(VENV)/runtime  ## linking and templates on real data (DATA=folder 
 bench-audit: $(VENV)/audit  ## what an audit finds, whom it accuses wrongly, and what removes a mark; then small transformers
 	$(BIN)/python bench/audit.py
 	$(BIN)/python bench/audit_transformer.py
+
+bench-inspect: $(VENV)/dev  ## vulnerable code told from its fix, beside bandit; false alarms, speed (SHARED=folder of the pairs)
+	$(BIN)/python bench/inspection.py $(SHARED) --into $(DEMO)/inspect
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:

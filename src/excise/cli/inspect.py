@@ -30,13 +30,20 @@ def inspect(
         Path | None,
         typer.Option(help="A file that keeps what unchanged files gave; made where there is none."),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="A path below PATH to leave out; the report says so. May be repeated."),
+    ] = None,
+    evidence: Annotated[
+        list[Path] | None, typer.Option(help="SARIF of another tool, shown where it agrees. May be repeated.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 1,
 ) -> None:
     """Say what an automated agent could exploit in a code base, each finding with steps that were replayed."""
     import sys
 
     from excise.errors import UsageError
-    from excise.inspect import compare, finding, run, sandbox
+    from excise.inspect import agreement, compare, finding, run, sandbox
     from excise.inspect.cache import Cache
     from excise.inspect.outputs.registry import FORMATS
     from excise.report.staging import replace_file
@@ -50,9 +57,12 @@ def inspect(
             f"no severity {fail_on!r}", subject="--fail-on", hint=f"one of {', '.join(finding.SEVERITIES)}"
         )
     earlier = compare.load(baseline) if baseline is not None else None
+    others = [agreement.load(p) for p in evidence or ()]
     known = Cache(cache)
     with sandbox.walls(path, [p.absolute().parent for p in (out, cache) if p is not None], jobs=jobs):
-        report = run.inspect(path, jobs=jobs, cache=known)
+        report = run.inspect(path, jobs=jobs, cache=known, exclude=exclude or ())
+        for other in others:
+            report = agreement.add(report, other)
         if earlier is not None:
             report = compare.compare(report, earlier)
         said = render(report).encode("utf-8", "backslashreplace")

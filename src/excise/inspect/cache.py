@@ -40,9 +40,14 @@ class _Entry(msgspec.Struct, array_like=True):
     lines: int
 
 
+Proof = tuple[bool, list[str]]
+"""Whether a finding replayed, and the words of its steps."""
+
+
 class _Book(msgspec.Struct, array_like=True):
     engine: str
     entries: dict[str, _Entry]
+    proofs: dict[str, Proof]
 
 
 class Cache:
@@ -50,9 +55,10 @@ class Cache:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.known: dict[str, _Entry] = _load(path) if path is not None else {}
+        book = _load(path) if path is not None else _Book("", {}, {})
+        self.known, self.proofs = book.entries, book.proofs
         self._kept: dict[str, _Entry] = {}
-        self.hits = 0
+        self._proved: dict[str, Proof] = {}
 
     def get(self, source: Source) -> FileNotes | None:
         """The notes of the same content under the same path, if they are known."""
@@ -70,18 +76,22 @@ class Cache:
                 )
             yield result
 
+    def proved(self, mark: str, proof: Proof) -> None:
+        """Remember a proof under the mark of its finding and of the files that it was replayed on."""
+        self._proved[mark] = proof
+
     def encoded(self) -> bytes:
         """What to write under `path`."""
-        return msgspec.msgpack.encode(_Book(engine(), self._kept))
+        return msgspec.msgpack.encode(_Book(engine(), self._kept, self._proved))
 
 
-def _load(path: Path) -> dict[str, _Entry]:
-    """The entries of a cache file; nothing where there is none, or one that is not ours or of another engine."""
+def _load(path: Path) -> _Book:
+    """What a cache file holds; nothing where there is none, or one that is not ours or of another engine."""
     try:
         book = msgspec.msgpack.decode(path.read_bytes(), type=_Book)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return book.entries if book.engine == engine() else {}
+        return _Book("", {}, {})
+    return book if book.engine == engine() else _Book("", {}, {})
 
 
 @cache

@@ -24,60 +24,87 @@ KEPT: Final = 256
 WORDS: Final = 160
 """Characters of a line that a step shows."""
 
+LONGEST: Final = 400
+"""Lines of a statement that are looked at."""
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Sheet:
-    """One file as the checker sees it: by line, the names in the statement that starts there and its function."""
+    """One file as the checker sees it: by line, the statement that is there and the functions and class around it."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.statement: dict[int, ast.stmt] = {}
-        self.function: dict[int, str] = {}
+        self.around: dict[int, tuple[str, ...]] = {}
+        self.owner: dict[int, str] = {}
         if source.path.endswith((".py", ".pyw")):
-            self._visit(source.syntax, "")
+            self._visit(source.syntax, (), "")
 
-    def _visit(self, node: ast.AST, name: str) -> None:
+    def _visit(self, node: ast.AST, around: tuple[str, ...], owner: str) -> None:
         for child in ast.iter_child_nodes(node):
+            inside, kind = around, owner
+            if isinstance(child, _FUNCTIONS):
+                inside = (*around, child.name)
+            elif isinstance(child, ast.ClassDef):
+                kind = child.name
             if isinstance(child, ast.stmt):
-                last = child.end_lineno or child.lineno
-                if isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
-                    last = child.body[0].lineno - 1 if child.body else last
-                for line in range(child.lineno, min(last, child.lineno + 400) + 1):
+                last = min(_end_of_head(child), child.lineno + LONGEST)
+                for line in range(child.lineno, last + 1):
                     self.statement[line] = child
-                    self.function[line] = child.name if isinstance(child, _FUNCTIONS) else name
-            inner = child.name if isinstance(child, _FUNCTIONS) else name
+                    self.around[line], self.owner[line] = inside, kind
             if isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-                self._visit(child, inner)
+                self._visit(child, inside, kind)
 
-    def names(self, line: int) -> set[str]:
-        """Every identifier of the statement at a line: variables, attributes, parameters, keywords, strings that are keys."""
+    def names(self, line: int) -> frozenset[str]:
+        """Every identifier of the statement at a line: variables, attributes, parameters, names of arguments."""
         node = self.statement.get(line)
-        if node is None:
-            return set()
-        return _names(node, line)
+        return _names(node) if node is not None else frozenset()
+
+    def fields(self, line: int) -> frozenset[str]:
+        """The attributes of `self` that the statement at a line uses."""
+        node = self.statement.get(line)
+        return frozenset(
+            inner.attr
+            for inner in (_head(node) if node is not None else ())
+            if isinstance(inner, ast.Attribute)
+            and isinstance(inner.value, ast.Name)
+            and inner.value.id in ("self", "cls")
+        )
 
 
-def _names(node: ast.stmt, line: int) -> set[str]:
+def _end_of_head(node: ast.stmt) -> int:
+    """The last line of a statement, of a compound one of its head."""
+    body = getattr(node, "body", None)
+    last = node.end_lineno or node.lineno
+    return max(node.lineno, body[0].lineno - 1) if body else last
+
+
+def _head(node: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement, of a compound one without the statements inside it."""
+    yield node
+    pending: list[ast.AST] = [node]
+    while pending:
+        for child in ast.iter_child_nodes(pending.pop()):
+            if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+                yield child
+                pending.append(child)
+
+
+def _names(node: ast.stmt) -> frozenset[str]:
     out: set[str] = set()
-    compound = hasattr(node, "body")
-    for inner in ast.walk(node):
-        at = getattr(inner, "lineno", line)
-        if compound and isinstance(inner, ast.stmt) and inner is not node:
-            continue
-        if compound and at > line + 40:
-            continue
+    for inner in _head(node):
         if isinstance(inner, ast.Name):
             out.add(inner.id)
         elif isinstance(inner, ast.Attribute):
             out.add(inner.attr)
-        elif isinstance(inner, ast.arg) or (isinstance(inner, ast.keyword) and inner.arg):
+        elif isinstance(inner, (ast.arg, ast.keyword)):
             out.add(inner.arg or "")
         elif isinstance(inner, (*_FUNCTIONS, ast.ClassDef)):
             out.add(inner.name)
         elif isinstance(inner, ast.alias):
             out.add(inner.name.rpartition(".")[2])
-    return out - {""}
+    return frozenset(out - {"", "self", "cls"})
 
 
 def replay(listing: Listing, findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -138,19 +165,22 @@ def connected(a: Step, b: Step, sheet: Callable[[str], Sheet | None]) -> bool:
     one, two = sheet(a.path), sheet(b.path)
     if one is None or two is None:
         return False
-    here, there = one.function.get(a.line, ""), two.function.get(b.line, "")
+    here, there = one.around.get(a.line, ()), two.around.get(b.line, ())
     first, second = one.names(a.line), two.names(b.line)
-    if first & second:
+    nested = a.path == b.path and (here[: len(there)] == there or there[: len(here)] == here)
+    if nested and (first & second or _between(one, a.line, b.line, first, second)):
         return True
-    if a.path == b.path and here == there:
-        return _between(one, a.line, b.line, first, second)
-    return here in second or there in first or there in ("__init__", "__call__") or here == ""
+    if one.fields(a.line) & two.fields(b.line):
+        return True
+    called = {*there[-1:], two.owner.get(b.line, "")} - {""}
+    calling = {*here[-1:], one.owner.get(a.line, "")} - {""}
+    return bool(called & first or calling & second or there[-1:] == ("__call__",))
 
 
-def _between(page: Sheet, start: int, end: int, first: set[str], second: set[str]) -> bool:
+def _between(page: Sheet, start: int, end: int, first: frozenset[str], second: frozenset[str]) -> bool:
     """Whether names lead from one statement to another through those between them, forwards."""
     reached = set(first)
-    for line in range(min(start, end), max(start, end) + 1):
+    for line in range(min(start, end), max(start, end)):
         names = page.names(line)
         if names & reached:
             reached |= names

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,11 @@ class Listing:
     gaps: tuple[Gap, ...]
 
 
-def walk(root: Path) -> Listing:
-    """List the tree below `root` (a folder, or a single file). Raises `UnreadableFile` where there is none."""
+def walk(root: Path, exclude: Iterable[str] = ()) -> Listing:
+    """List the tree below `root` (a folder, or a single file), without the paths of `exclude` and what is below them.
+
+    Raises `UnreadableFile` where there is none.
+    """
     try:
         info = root.lstat()
         if stat.S_ISREG(info.st_mode):
@@ -50,7 +53,7 @@ def walk(root: Path) -> Listing:
     entries: list[Entry] = []
     gaps: list[Gap] = []
     try:
-        for found in _below(fd, "", 0):
+        for found in _below(fd, "", 0, SKIPPED | {e.strip("/") for e in exclude}):
             if isinstance(found, Gap):
                 gaps.append(found)
             elif len(entries) >= MAX_FILES:
@@ -63,7 +66,7 @@ def walk(root: Path) -> Listing:
     return Listing(root, tuple(sorted(entries, key=lambda e: e.path)), tuple(gaps))
 
 
-def _below(fd: int, prefix: str, level: int) -> Iterator[Entry | Gap]:
+def _below(fd: int, prefix: str, level: int, skipped: frozenset[str]) -> Iterator[Entry | Gap]:
     try:
         found = sorted(os.scandir(fd), key=lambda e: e.name)
     except OSError as error:
@@ -71,20 +74,20 @@ def _below(fd: int, prefix: str, level: int) -> Iterator[Entry | Gap]:
         return
     for item in found:
         path = prefix + item.name
+        if path in skipped:
+            continue
         try:
             info = item.stat(follow_symlinks=False)
             if stat.S_ISLNK(info.st_mode):
                 yield Entry(path, "link", 0, 0, os.readlink(item.name, dir_fd=fd))
             elif stat.S_ISDIR(info.st_mode):
-                if path in SKIPPED:
-                    continue
                 if level >= MAX_DEPTH:
                     yield Gap(path, "too-deep", f"more than {MAX_DEPTH} folders below each other")
                     continue
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 inner = os.open(item.name, flags, dir_fd=fd)
                 try:
-                    yield from _below(inner, path + "/", level + 1)
+                    yield from _below(inner, path + "/", level + 1, skipped)
                 finally:
                     os.close(inner)
             elif stat.S_ISREG(info.st_mode):

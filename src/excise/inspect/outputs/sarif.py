@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from typing import Any, Final
 from urllib.parse import quote
 
-from excise import __version__
 from excise.inspect.finding import Finding, Gap, Report, Severity, Step
 from excise.inspect.weakness import WEAKNESSES, Weakness
 
@@ -33,7 +33,7 @@ def render(report: Report) -> str:
                 "tool": {
                     "driver": {
                         "name": "excise inspect",
-                        "version": __version__,
+                        "version": metadata.version("excise"),
                         "rules": [_rule(w) for w in WEAKNESSES],
                     }
                 },

@@ -241,7 +241,7 @@ def _command_matters(self: Local, node: ast.Call, given: dict[str | None, ast.ex
         return True
     first = node.args[0] if node.args else given.get("args")
     if isinstance(first, (ast.List, ast.Tuple)) and first.elts:
-        if not isinstance(first.elts[0], ast.Constant):
+        if self.eval(first.elts[0]):
             return True
         return any(
             isinstance(e, ast.Constant) and e.value in ("-c", "-e", "/c", "-Command") for e in first.elts

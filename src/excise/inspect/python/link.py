@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from excise.inspect.python import vocabulary as v
 from excise.inspect.python.program import Class, Func, Program
+from excise.inspect.python.values import later
 
 MOST_HOPS: Final = 8
 """Calls between a source and its sink."""
@@ -117,7 +118,7 @@ class Linker:
                 hops = base.hops + tuple(
                     Hop(func, n, "flow") for n in lines if not base.hops or n != base.hops[-1].line
                 )
-                joined = part or base.part
+                joined = later(part, base.part)
                 out.append(
                     Base(
                         base.kind,
@@ -355,7 +356,7 @@ class Linker:
             hop = Hop(caller, call[1], "call", call[2])
             for value in self._filled(flow.func, call[3], flow.param, skipped):
                 for base in self.bases(caller, value):
-                    part = flow.part or base.part
+                    part = later(flow.part, base.part)
                     new = Flow(
                         flow.weakness,
                         caller,

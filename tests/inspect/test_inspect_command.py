@@ -1,0 +1,349 @@
+"""`excise inspect` as people use it: formats, exit status, baselines, a cache, what is left out and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from excise.cli import inspect as command
+from excise.cli.app import app
+from excise.errors import ExciseError, SchemaMismatch, UnreadableFile, UsageError
+from excise.inspect import compare, run
+from excise.inspect.analyser import Tree
+from excise.inspect.cache import Cache
+from excise.inspect.finding import Coverage, Earlier, Gap
+from excise.inspect.outputs import sarif
+from excise.inspect.outputs.registry import FORMATS
+from excise.inspect.registry import ANALYSERS
+from excise.inspect.weakness import BY_ID, WEAKNESSES
+from repository import ROOT, page
+
+BAD = "@mcp.tool()\ndef calc(x: str):\n    return eval(x)\n"
+
+
+@pytest.fixture(autouse=True)
+def no_kernel_wall(monkeypatch):
+    """Landlock cannot be taken back, and would bind every later test of this process; `test_hostile` has it."""
+    monkeypatch.setattr("excise.inspect.sandbox.landlock", lambda _folders: 0)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "app.py").write_text(BAD)
+    return folder
+
+
+def excise(*words):
+    done = CliRunner().invoke(app, ["inspect", *map(str, words)])
+    if isinstance(done.exception, ExciseError):
+        raise done.exception
+    return done
+
+
+def report(folder, **options):
+    return run.inspect(folder, **options)
+
+
+def test_every_class_has_a_page_that_says_what_the_code_says():
+    for weakness in WEAKNESSES:
+        text = page(f"docs/inspect/{weakness.id}.md")
+        assert text.startswith(f"# {weakness.id}\n\n{weakness.title}.")
+        assert {int(n) for n in re.findall(r"CWE-(\d+)", text.split("## ")[0])} == set(weakness.cwe)
+        assert f"An attacker gets {weakness.gets}" in text
+        heads = ["What it is", "Why an agent makes it worse", "A real example", "How to fix it"]
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == heads
+        assert f"(inspect/{weakness.id}.md)" in page("docs/inspect.md")
+
+
+def test_analysers_have_names_of_their_own_and_known_classes():
+    assert len({a.id for a in ANALYSERS}) == len(ANALYSERS)
+    named = {w for a in ANALYSERS for w in a.weaknesses}
+    assert named | {"coverage"} == set(BY_ID)
+    for analyser in ANALYSERS:
+        assert list(analyser.conclude(Tree((), {}))) == []
+
+
+def test_exit_status_says_whether_something_is_that_severe(tree):
+    assert excise(tree).exit_code == 0
+    assert excise(tree, "--fail-on", "high").exit_code == 10
+    (tree / "app.py").write_text("x = 1\n")
+    assert excise(tree, "--fail-on", "note").exit_code == 0
+
+
+def test_the_text_shows_the_lines_and_no_control_characters(tree):
+    (tree / "app.py").write_text(BAD.replace("x)", "x)  # \x1b[31m\u202e"))
+    said = excise(tree).stdout
+    assert "app.py:3" in said
+    assert "return eval(x)" in said
+    assert "[code-execution CWE-94]" in said
+    assert "[hidden-text" in said
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", said)
+
+
+def test_the_page_is_closed_and_escapes(tree):
+    (tree / "<script>alert(1)</script>.py".replace("/", "")).write_text(BAD)
+    said = excise(tree, "--format", "html").stdout
+    assert "default-src &#39;none&#39;" in said
+    assert "<script" not in said
+    assert "&lt;script&gt;" in said
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_same_tree_gives_the_same_bytes(tree, name):
+    render = FORMATS[name]
+    assert render(report(tree)) == render(report(tree))
+
+
+def test_processes_change_nothing(tree):
+    for i in range(160):
+        (tree / f"m{i}.py").write_text(f"from app import calc\ndef f{i}(p):\n    return calc(p)\n")
+    one, two = report(tree), report(tree, jobs=2)
+    assert one == two
+    assert one.coverage.python_files == 161
+
+
+def test_a_baseline_leaves_only_what_is_new(tree, tmp_path):
+    before = tmp_path / "before.json"
+    assert excise(tree, "--format", "json", "--out", before).exit_code == 0
+    assert excise(tree, "--baseline", before, "--fail-on", "note").exit_code == 0
+    (tree / "app.py").write_text("\n\n" + BAD)
+    assert excise(tree, "--baseline", before, "--fail-on", "note").exit_code == 0
+    (tree / "more.py").write_text(BAD.replace("calc", "other"))
+    assert excise(tree, "--baseline", before, "--fail-on", "high").exit_code == 10
+
+
+def test_an_accepted_finding_needs_a_reason(tree, tmp_path):
+    (finding,) = report(tree).findings
+    accepted = {
+        "schema": compare.ACCEPTED,
+        "accepted": [{"fingerprint": finding.fingerprint, "reason": "a test"}],
+    }
+    path = tmp_path / "accepted.json"
+    path.write_text(json.dumps(accepted))
+    assert excise(tree, "--baseline", path, "--fail-on", "note").exit_code == 0
+    accepted["accepted"][0]["reason"] = " "
+    path.write_text(json.dumps(accepted))
+    with pytest.raises(SchemaMismatch):
+        excise(tree, "--baseline", path)
+
+
+def test_what_is_gone_is_fixed_moved_or_unknown(tree):
+    (finding,) = report(tree).findings
+    old = Earlier(finding.fingerprint, finding.shape, finding.path, finding.title)
+    (tree / "app.py").rename(tree / "moved.py")
+    moved = compare.compare(report(tree), [old])
+    assert moved.changes.word(moved.findings[0]) == "moved"
+    (tree / "moved.py").unlink()
+    assert compare.compare(report(tree), [old]).changes.fixed == (old,)
+    (tree / "app.py").write_text(BAD + "def (\n")
+    blind = compare.compare(report(tree), [old])
+    assert blind.changes.unknown == (old,)
+    assert blind.changes.fixed == ()
+    assert compare.missing("a/b.py", Coverage(1, 1, 1, (Gap("a", "unreadable"),)))
+    assert not compare.missing("ab.py", Coverage(1, 1, 1, (Gap("a", "unreadable"),)))
+
+
+def test_a_cache_gives_what_a_fresh_run_gives(tree, tmp_path):
+    (tree / "helper.py").write_text("def helper(x):\n    return x\n")
+    path = tmp_path / "cache"
+    for text in (BAD, BAD, BAD.replace("eval(x)", "eval(helper(x))"), "x = 1\n"):
+        (tree / "app.py").write_text(text)
+        if text == BAD:
+            (tree / "app.py").write_text(text)
+        known = Cache(path)
+        assert report(tree, cache=known) == report(tree)
+        path.write_bytes(known.encoded())
+    path.write_bytes(b"not a cache")
+    assert report(tree, cache=Cache(path)) == report(tree)
+
+
+def test_what_is_left_out_is_said(tree):
+    (tree / "vendored").mkdir()
+    (tree / "vendored" / "bad.py").write_text(BAD)
+    assert len(report(tree).findings) == 2
+    said = excise(tree, "--exclude", "vendored/").stdout
+    assert "1 finding" in said
+    assert "Left out by --exclude: vendored/" in said
+
+
+def test_a_file_that_cannot_be_parsed_is_a_finding(tree):
+    (tree / "broken.py").write_text("def (\n")
+    findings = [f for f in report(tree).findings if f.weakness == "coverage"]
+    assert [f.path for f in findings] == ["broken.py"]
+
+
+def test_evidence_of_another_tool_is_shown_where_it_agrees(tree, tmp_path):
+    other = {"runs": [{"tool": {"driver": {"name": "other"}}, "results": [
+        {"ruleId": "B307", "locations": [{"physicalLocation": {"artifactLocation": {"uri": "app.py"}, "region": {"startLine": line}}}]}
+        for line in (3, 90)
+    ]}]}  # fmt: skip
+    path = tmp_path / "other.sarif"
+    path.write_text(json.dumps(other))
+    said = excise(tree, "--evidence", path).stdout
+    assert "other reports B307 here" in said
+    assert "1 of 2 results of other lie at no finding" in said
+
+
+def test_mistakes_are_said_and_not_traced(tree, tmp_path):
+    broken = tmp_path / "broken.json"
+    broken.write_text("[" * 100_000)
+    with pytest.raises(UnreadableFile):
+        excise(tmp_path / "nowhere")
+    with pytest.raises(UsageError):
+        excise(tree, "--format", "xml")
+    with pytest.raises(UsageError):
+        excise(tree, "--fail-on", "terrible")
+    for option in ("--baseline", "--evidence"):
+        with pytest.raises(UnreadableFile):
+            excise(tree, option, broken)
+        with pytest.raises(UnreadableFile):
+            excise(tree, option, tmp_path / "nowhere.json")
+    broken.write_text('{"runs": [{}]}')
+    for option in ("--baseline", "--evidence"):
+        with pytest.raises(SchemaMismatch):
+            excise(tree, option, broken)
+
+
+def test_the_command_is_the_one_that_is_registered():
+    assert command.inspect in {c.callback for c in app.registered_commands}
+
+
+# SARIF 2.1.0, the parts that are written here, as sections 3.13 to 3.58 of the standard give them. An unknown property
+# or a wrong type is an error.
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    pass
+
+
+class Text(Strict):
+    text: str
+
+
+class Tags(Strict):
+    tags: list[str]
+
+
+class Rule(Strict):
+    id: str
+    name: str
+    short_description: Text
+    full_description: Text
+    help: Text
+    properties: Tags
+
+
+class Driver(Strict):
+    name: str
+    version: str
+    rules: list[Rule]
+
+
+class Tool(Strict):
+    driver: Driver
+
+
+class Artifact(Strict):
+    uri: str
+
+
+class Region(Strict):
+    start_line: int
+
+
+class Physical(Strict):
+    artifact_location: Artifact
+    region: Region | None = None
+
+
+class Logical(Strict):
+    fully_qualified_name: str
+    kind: str
+
+
+class Location(Strict):
+    physical_location: Physical
+    message: Text | None = None
+    logical_locations: list[Logical] = []
+
+
+class FlowLocation(Strict):
+    location: Location
+
+
+class ThreadFlow(Strict):
+    locations: list[FlowLocation]
+
+
+class CodeFlow(Strict):
+    thread_flows: list[ThreadFlow]
+
+
+class Result(Strict):
+    rule_id: str
+    rule_index: int
+    level: str
+    message: Text
+    locations: list[Location]
+    partial_fingerprints: dict[str, str]
+    code_flows: list[CodeFlow]
+    rank: float
+    properties: dict
+
+
+class Notification(Strict):
+    level: str
+    message: Text
+    locations: list[Location] = []
+
+
+class Invocation(Strict):
+    execution_successful: bool
+    tool_execution_notifications: list[Notification]
+
+
+class Run(Strict):
+    tool: Tool
+    column_kind: str
+    results: list[Result]
+    invocations: list[Invocation]
+
+
+class Log(Strict):
+    version: str
+    runs: list[Run]
+    schema: str = msgspec.field(name="$schema", default="")
+
+
+def test_sarif_has_the_standard_s_form(tree):
+    (tree / "broken.py").write_text("def (\n")
+    (tree / "späße \n.py").write_text(BAD)
+    log = msgspec.json.decode(sarif.render(report(tree)), type=Log)
+    (one,) = log.runs
+    assert log.version == "2.1.0"
+    assert log.schema.endswith("sarif-schema-2.1.0.json")
+    assert len(one.results) == 3
+    for result in one.results:
+        assert one.tool.driver.rules[result.rule_index].id == result.rule_id
+        assert result.level in {"error", "warning", "note"}
+        for place in (
+            result.locations[0],
+            *(s.location for s in result.code_flows[0].thread_flows[0].locations),
+        ):
+            assert re.fullmatch(r"[\w%/.+~@=,-]+", place.physical_location.artifact_location.uri)
+            assert place.physical_location.region is None or place.physical_location.region.start_line > 0
+    (notification,) = one.invocations[0].tool_execution_notifications
+    assert "unparsable" in notification.message.text
+    assert {"external/cwe/cwe-094"} <= {t for r in one.tool.driver.rules for t in r.properties.tags}
+
+
+def test_this_repository_s_accepted_findings_have_reasons():
+    accepted = compare.load(ROOT / ".ci" / "inspect-accepted.json")
+    assert accepted
+    assert all(len(e.reason.split()) > 5 for e in accepted)

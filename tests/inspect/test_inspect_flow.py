@@ -1,0 +1,196 @@
+"""What reaches what: each weakness in a small tree that has it, and in one where a guard keeps it away."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from excise.inspect import run
+from excise.inspect.finding import Severity
+from excise.inspect.python import flow, validators
+
+ROUTE = "from fastapi import FastAPI\napp = FastAPI()\n"
+
+
+def inspect(tmp_path, files):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    return run.inspect(tmp_path, analysers=(flow.ANALYSER, validators.ANALYSER)).findings
+
+
+def found(tmp_path, text, least=Severity.LOW):
+    return {f.weakness for f in inspect(tmp_path, {"app.py": text}) if f.severity >= least}
+
+
+FIRES = {
+    "tool argument is evaluated": (
+        "code-execution",
+        "@mcp.tool()\ndef calc(expression: str):\n    return eval(expression)\n",
+    ),
+    "model's answer is run": (
+        "code-execution",
+        "def go(self, q):\n    code = self.llm.predict(q)\n    exec(code)\n",
+    ),
+    "request in a shell line": (
+        "command-execution",
+        ROUTE + "import os\n@app.get('/p')\ndef ping(host: str):\n    os.system(f'ping {host}')\n",
+    ),
+    "tool argument may be an option": (
+        "command-execution",
+        "import subprocess\n@server.call_tool()\ndef diff(target):\n    subprocess.run(['git', 'diff', target])\n",
+    ),
+    "request is unpickled": (
+        "unsafe-deserialisation",
+        "import pickle\nfrom flask import request\n@app.route('/x')\ndef x():\n    return pickle.loads(request.data)\n",
+    ),
+    "unsafe loader": (
+        "unsafe-deserialisation",
+        "import yaml\ndef load(path):\n    return yaml.load(open(path), Loader=yaml.UnsafeLoader)\n",
+    ),
+    "weights of others": (
+        "unsafe-deserialisation",
+        "import torch\ndef load(path):\n    return torch.load(path)\n",
+    ),
+    "template from a request": (
+        "template-injection",
+        ROUTE
+        + "from jinja2 import Template\n@app.post('/t')\ndef t(template: str):\n    return Template(template).render()\n",
+    ),
+    "formatted query": (
+        "query-injection",
+        ROUTE
+        + "@app.get('/q')\ndef q(name: str):\n    return cursor.execute(f'select * from t where n = {name}')\n",
+    ),
+    "file by a tool's argument": (
+        "path-traversal",
+        "@mcp.tool()\ndef read(path: str):\n    return open('/data/' + path).read()\n",
+    ),
+    "address by a request": (
+        "request-forgery",
+        ROUTE + "import httpx\n@app.get('/f')\ndef f(url: str):\n    return httpx.get(url).text\n",
+    ),
+    "method by a request": (
+        "dynamic-dispatch",
+        ROUTE + "@app.post('/c')\ndef c(name: str):\n    fn = getattr(api, name)\n    return fn()\n",
+    ),
+    "archive": (
+        "archive-extraction",
+        "import tarfile\ndef unpack(path):\n    with tarfile.open(path) as t:\n        t.extractall('/x')\n",
+    ),
+    "trusting a model's code": (
+        "remote-code-trust",
+        "def m():\n    return load('x', trust_remote_code=True)\n",
+    ),
+    "only the beginning": (
+        "weak-path-check",
+        "def is_safe_path(path):\n    return not str(path).startswith('..')\n",
+    ),
+    "not decoded": (
+        "weak-path-check",
+        "def validate_path(path):\n    if '..' in path.split('/'):\n        raise ValueError\n",
+    ),
+    "list without imports": (
+        "deny-listed-code",
+        "import ast\ndef check(code):\n    for n in ast.walk(ast.parse(code)):\n        if isinstance(n, ast.Call) and isinstance(n, ast.Name):\n            raise ValueError('not allowed')\n",
+    ),
+}
+SILENT = {
+    "literal": "@mcp.tool()\ndef calc(expression: str):\n    return ast.literal_eval(expression)\n",
+    "number": ROUTE + "import os\n@app.get('/p')\ndef p(port: int):\n    os.system(f'kill {port}')\n",
+    "allow-list": ROUTE
+    + "import os\n@app.get('/p')\ndef p(name: str):\n    if name not in ('a', 'b'):\n        raise ValueError\n    os.system(f'run {name}')\n",
+    "validator": "@mcp.tool()\ndef run(code: str):\n    validate_code(code)\n    exec(code)\n",
+    "opt-in": "import pickle\ndef load(data, allow_dangerous_deserialization=False):\n    if not allow_dangerous_deserialization:\n        raise ValueError\n    return pickle.loads(data)\n",
+    "hash": "import pickle\ndef load(data, want):\n    if sha256(data) != want.hash:\n        raise ValueError\n    return pickle.loads(data)\n",
+    "safe loader": "import yaml\ndef load(path):\n    return yaml.load(open(path), Loader=yaml.SafeLoader)\n",
+    "weights only": "import torch\ndef load(path):\n    return torch.load(path, weights_only=True)\n",
+    "sandbox": ROUTE
+    + "from jinja2.sandbox import SandboxedEnvironment\n@app.post('/t')\ndef t(template: str):\n    env = SandboxedEnvironment()\n    return env.from_string(template).render()\n",
+    "parameters": ROUTE
+    + "@app.get('/q')\ndef q(name: str):\n    return cursor.execute('select * from t where n = ?', (name,))\n",
+    "containment": "from pathlib import Path\n@mcp.tool()\ndef read(path: str):\n    full = (Path('/data') / path).resolve()\n    if not full.is_relative_to('/data'):\n        raise ValueError\n    return full.read_text()\n",
+    "basename": "import os\n@mcp.tool()\ndef read(path: str):\n    return open('/data/' + os.path.basename(path)).read()\n",
+    "host": ROUTE
+    + "import httpx\nfrom urllib.parse import urlparse\n@app.get('/f')\ndef f(url: str):\n    if urlparse(url).hostname not in HOSTS:\n        raise ValueError\n    return httpx.get(url).text\n",
+    "mark": ROUTE
+    + "@app.post('/c')\ndef c(name: str):\n    fn = getattr(api, name)\n    if not getattr(fn, 'exposed', False):\n        raise ValueError\n    return fn()\n",
+    "filter": "import tarfile\ndef unpack(path):\n    with tarfile.open(path) as t:\n        t.extractall('/x', filter='data')\n",
+    "constant": "def go():\n    return eval('1 + 1')\n",
+    "decoded": "def validate_path(path):\n    path = unquote(path)\n    if '..' in path.split('/'):\n        raise ValueError\n",
+}
+
+
+@pytest.mark.parametrize("case", FIRES)
+def test_a_weakness_is_found(tmp_path, case):
+    weakness, text = FIRES[case]
+    assert weakness in found(tmp_path, text)
+
+
+@pytest.mark.parametrize("case", SILENT)
+def test_a_guard_keeps_it_away(tmp_path, case):
+    assert found(tmp_path, SILENT[case]) == set()
+
+
+def test_every_weakness_of_the_flow_has_a_case():
+    covered = {weakness for weakness, _ in FIRES.values()}
+    assert covered >= {*flow.ANALYSER.weaknesses, *validators.ANALYSER.weaknesses} - {
+        "xml-entities",
+        "inconsistent-guard",
+    }
+
+
+def test_a_flow_goes_through_modules_methods_and_results(tmp_path):
+    findings = inspect(tmp_path, {
+        "pkg/__init__.py": "from .store import Store\n",
+        "pkg/store.py": "import pickle\nclass Base:\n    def read(self, blob):\n        return pickle.loads(blob)\nclass Store(Base):\n    pass\n",
+        "pkg/web.py": "from fastapi import FastAPI, Request\nfrom pkg import Store\napp = FastAPI()\nasync def body(request: Request):\n"
+        "    return await request.body()\n@app.post('/load')\nasync def load(request: Request):\n    store = Store()\n"
+        "    data = await body(request)\n    return store.read(data)\n",
+    })  # fmt: skip
+    high = [f for f in findings if f.severity == Severity.HIGH]
+    assert [(f.weakness, f.path, f.line) for f in high] == [("unsafe-deserialisation", "pkg/store.py", 4)]
+    assert {s.path for s in high[0].steps} == {"pkg/store.py", "pkg/web.py"}
+    assert high[0].proven
+
+
+def test_a_helper_is_as_severe_as_who_calls_it(tmp_path):
+    helper = "def helper(name):\n    return open('/data/' + name)\n"
+    alone = inspect(tmp_path, {"a.py": helper})
+    assert {f.severity for f in alone} <= {Severity.NOTE}
+    called = inspect(
+        tmp_path, {"a.py": helper + "@mcp.tool()\ndef read(name: str):\n    return helper(name)\n"}
+    )
+    assert max(f.severity for f in called) == Severity.HIGH
+
+
+def test_a_switch_that_is_off_by_default_guards_nothing(tmp_path):
+    text = "import torch\ndef load(path, scan={}):\n    if scan:\n        check_file(path)\n    return torch.load(path)\n"
+    assert found(tmp_path, text.format("False")) == {"unsafe-deserialisation"}
+    assert found(tmp_path, text.format("True")) == set()
+
+
+def test_a_sibling_without_the_guard_names_both(tmp_path):
+    text = (
+        "from pathlib import Path\nclass Files:\n    def download(self, name):\n        validate_path(name)\n"
+        "        return open(Path('/data') / name)\n    def upload(self, name):\n        return open(Path('/data') / name)\n"
+    )
+    (finding,) = [
+        f
+        for f in inspect(tmp_path, {"files.py": text})
+        if "guard" in f.fix or f.weakness == "inconsistent-guard"
+    ]
+    assert "download" in finding.title + finding.fix
+    assert finding.symbol == "Files.upload"
+    assert [s.line for s in finding.steps if s.rule == "guard"] == [4]
+
+
+@pytest.mark.parametrize(
+    "comment", ["# nosec", "# noqa: S307", "# nosemgrep", "# type: ignore", "# excise: ignore"]
+)
+def test_no_comment_silences_a_finding(tmp_path, comment):
+    assert found(tmp_path, f"@mcp.tool()\ndef calc(x: str):\n    return eval(x)  {comment}\n") == {
+        "code-execution"
+    }
