@@ -67,14 +67,16 @@ models here answered (CC BY-NC 4.0: used to evaluate, nothing of it is in the re
 """
 CHOICES = """## What was chosen on what
 
-The likeness (runs of two and three words of the first 128) and the panel were chosen on teachers alone, by the first table. The
-first design held every family against one bar, the highest stranger of any family, and had no controls. On the documented models it
-took both models that were tuned on people's data for students of davinci, the plainest family, and vicuna for one of llama-2-chat.
-Seeing that, controls came in (negative controls, same public data among them, are part of any audit), and a family is held against
-its own strangers. The bar was then raised from the highest stranger to a prediction bound at 5 %, since the highest of few
-strangers is passed by chance. So the second table is not blind, and the third shows what the choices do. The fourth has models of
-the same makers, on which nothing was chosen, though the raw likeness of three of them (guanaco-7b, guanaco-65b, oasst-rlhf-
-llama-33b) had been looked at.
+How many words are compared was chosen on teachers alone, by the first table. Other forms of likeness (matched in length, of marker
+phrases, with style masked) were tried after the documented students had been seen, and dropped; llama-2-chat was taken out of the
+panel and put back. The first design held every family against one bar, the highest stranger of any family, and had no controls. On
+the documented models it took both models that were tuned on people's data for students of davinci, the plainest family, and vicuna
+for one of llama-2-chat. Seeing that, controls came in (negative controls, same public data among them, are part of any audit;
+oasst-sft-pythia-12b is one of them, and without it oasst-sft-llama-33b is called davinci), and a family is held against its own
+strangers. The bar was then raised from the highest stranger to a prediction bound at 5 %, since the highest of few strangers is
+passed by chance. So the second table is not blind, and the third shows what the choices do. The fourth has models of the same
+makers, on which nothing was chosen, though the raw likeness of several (guanaco-7b, guanaco-65b, oasst-rlhf-llama-33b, the
+humpbacks) had been looked at.
 
 """
 
