@@ -3,7 +3,7 @@
 SipHash-2-4 (Aumasson and Bernstein 2012, "SipHash: a fast short-input PRF") was designed as a pseudorandom function of
 a 128-bit key: who has seen the bits of any number of tuples cannot tell those of another from fair coins. One draw
 serves every mark: its top bit is the red/green coin, its lowest bits are a tournament's layers, and all of it is a
-uniform number. About 50 ns a tuple and core, so that ten thousand decoy keys are scored in seconds to minutes.
+uniform number. About 15 ns a tuple and core, so that ten thousand decoy keys are scored in seconds.
 
 A message is three words of 64 bits: two hold the up to four token ids before the token, `ABSENT` where the window is
 shorter, and the third the token's own id.
