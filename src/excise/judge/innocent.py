@@ -161,13 +161,27 @@ def batch_labeller(case: Case) -> tuple[InnocentVerdict, str]:
 
 
 def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
-    """A campus, an office, a VPN or a cloud region puts strangers on the same addresses."""
+    """A campus, an office, a VPN or a cloud region puts strangers on the same addresses, and so does a product that calls for its customers.
+
+    Such a product gives its customers one network, one rhythm and one prompt, but neither cards nor days of opening.
+    """
     if "network" not in case.available:
         return "ruled-out", "Addresses were not looked at, so no evidence rests on them."
-    rest = [layer for layer, value in case.fused.layers.items() if value >= 1.0 and layer != "account"]
+    layers = case.fused.layers
+    rest = [layer for layer, value in layers.items() if value >= 1.0 and layer != "account"]
     if case.shows("address") and not rest:
         return "likely", "Little but addresses joins the accounts."
+    opened = case.shows("payment", "signup", least=_ANY)
+    if case.shows("address") and rest == ["time"] and not opened:
+        return (
+            "likely",
+            "One network and one rhythm join the accounts, and little in what they ask: so does a product that calls with its customers' own keys.",
+        )
     return "ruled-out", "The evidence does not rest on addresses; networks of many accounts were left out."
+
+
+_ANY: Final = 0.05
+"""Nats from which evidence is told at all."""
 
 
 EXPLANATIONS: Final[tuple[tuple[str, Callable[[Case], tuple[InnocentVerdict, str]]], ...]] = (

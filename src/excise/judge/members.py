@@ -51,7 +51,7 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.5
-    depth: float = 0.5
+    depth: float = 0.7
     some_depth: float = 0.25
     least_private: float = 0.5
     least_share: float = 0.25
