@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import msgspec
@@ -13,7 +14,7 @@ from excise.cli import inspect as command
 from excise.cli.app import app
 from excise.errors import ExciseError, SchemaMismatch, UnreadableFile, UsageError
 from excise.inspect import compare, run
-from excise.inspect.analyser import Tree
+from excise.inspect.analyser import Analyser, Tree
 from excise.inspect.cache import Cache
 from excise.inspect.finding import Coverage, Earlier, Gap
 from excise.inspect.outputs import sarif
@@ -347,3 +348,18 @@ def test_this_repository_s_accepted_findings_have_reasons():
     accepted = compare.load(ROOT / ".ci" / "inspect-accepted.json")
     assert accepted
     assert all(len(e.reason.split()) > 5 for e in accepted)
+
+
+def test_a_file_that_ends_its_process_is_a_gap_and_not_the_end(tree):
+    for i in range(200):
+        (tree / f"m{i:03}.py").write_text("x = 1\n")
+
+    def read(source):
+        if source.path == "m150.py":
+            os._exit(1)
+
+    deadly = Analyser("deadly", (), lambda _path: True, read, lambda _tree: ())
+    said = report(tree, jobs=2, analysers=(deadly,))
+    lost = {g.path for g in said.coverage.gaps if "process" in g.detail}
+    assert "m150.py" in lost
+    assert len(said.findings) == len(lost)

@@ -194,3 +194,21 @@ def test_no_comment_silences_a_finding(tmp_path, comment):
     assert found(tmp_path, f"@mcp.tool()\ndef calc(x: str):\n    return eval(x)  {comment}\n") == {
         "code-execution"
     }
+
+
+def test_tests_inside_tests_end_at_a_budget(tmp_path):
+    test = "x == 1"
+    for _ in range(60):
+        test = f"(1 if {test} else 2) == 2"
+    findings = inspect(
+        tmp_path,
+        {"deep.py": f"def f(x):\n    return {test}\n", "app.py": FIRES["tool argument is evaluated"][1]},
+    )
+    assert {(f.weakness, f.path) for f in findings} == {("coverage", "deep.py"), ("code-execution", "app.py")}
+
+
+def test_results_of_results_are_followed_once(tmp_path):
+    lines = ["def f0(a, b, c, d):", "    return a"]
+    body = "\n".join(f"    x{i + 1} = f0(x{i}, x{i}, f0(x{i}, x{i}, x{i}, x{i}), x{i})" for i in range(60))
+    text = "\n".join(lines) + f"\n@mcp.tool()\ndef go(x0):\n{body}\n    exec(x60)\n"
+    assert "coverage" not in found(tmp_path, text)

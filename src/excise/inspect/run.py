@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,19 @@ def _read_all(
         return
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=work) as pool:
-        yield from cache.kept(pool.map(_read_one, wanted, chunksize=CHUNK))
+        yield from cache.kept(_until_broken(pool.map(_read_one, wanted, chunksize=CHUNK), wanted))
+
+
+def _until_broken(results: Iterable[FileNotes], wanted: Sequence[Entry]) -> Iterator[FileNotes]:
+    """The results in order; where a file brings down its process, what is left is a gap."""
+    done = 0
+    try:
+        for result in results:
+            done += 1
+            yield result
+    except BrokenProcessPool:
+        for entry in wanted[done:]:
+            yield FileNotes(entry.path, (), (Gap(entry.path, "analyser", "the process that read it ended"),))
 
 
 _work: tuple[Path, Sequence[Analyser], Cache]

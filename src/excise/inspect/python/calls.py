@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STDLIB: Final = sys.stdlib_module_names
 ARGUMENT: Final = "given as an argument of a process"
 """What happens to a value that is one word of an argument list: it may be read as an option."""
+ADDRESS: Final = re.compile(r"(^|[._])[A-Z_]*(URL|ENDPOINT|ADDRESS)[A-Z_]*\.format$")
+"""A constant that is named as an address and filled in: what it is filled with is its path."""
 MOST_CALLS: Final = 2_000
 """Calls of one function that are linked; a function with more is a table of generated code."""
 PLAIN_METHODS: Final = frozenset(
@@ -55,9 +57,8 @@ def call(self: Local, node: ast.Call) -> Value:
     if full in v.JOINERS:
         return _joined(node, arguments, receiver)
     if name.endswith("urljoin") and len(arguments) > 1:
-        return union(
-            arguments[0][1], via(arguments[1][1], node.lineno, "url" if not arguments[0][1] else "host")
-        )
+        fixed = all(part == "url" for part, _ in arguments[0][1].values())
+        return union(arguments[0][1], via(arguments[1][1], node.lineno, "url" if fixed else "host"))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "joinpath":
         return union(receiver, via(union(*(x for _, x in arguments)), node.lineno, "join"))
     if (
@@ -68,7 +69,9 @@ def call(self: Local, node: ast.Call) -> Value:
     ):
         return union(self.take(receiver, str(node.args[0].value)), *(x for _, x in arguments[1:]))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        return union(receiver, via(union(*(x for _, x in arguments)), node.lineno, "fmt"))
+        address = not receiver and ADDRESS.search(name)
+        given = union(*(x for _, x in arguments))
+        return union(receiver, via(given, node.lineno, "url" if address else "fmt"))
     _callbacks(self, node, arguments)
     ref = _reference(self, node, name, full)
     if ref and len(self.calls) < MOST_CALLS:

@@ -89,6 +89,7 @@ class Linker:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._results: dict[int, list[Base]] = {}
+        self._called_before: dict[tuple[int, int], list[Base]] = {}
         self._fields: dict[tuple[str, str], list[Base]] = {}
         self._callers: dict[int, list[tuple[Func, list[Any], int]]] = {}
         self._meant: dict[tuple[int, int], list[tuple[Func | Class, int]]] = {}
@@ -161,6 +162,14 @@ class Linker:
         return self._enclosing(func, origin[1], depth + 1)
 
     def _called(self, func: Func, at: int, depth: int) -> list[Base]:
+        key = (func.id, at)
+        known = self._called_before.get(key)
+        if known is None:
+            self._called_before[key] = []  # a cycle adds nothing
+            known = self._called_before[key] = self._call(func, at, depth)
+        return known
+
+    def _call(self, func: Func, at: int, depth: int) -> list[Base]:
         _, line, _, arguments, receiver, _ = func.record["c"][at]
         meant = self._meant.get((func.id, at), [])
         given = [entry for _, value in arguments for entry in value]

@@ -26,6 +26,10 @@ from excise.inspect.python.expressions import EXPRESSIONS
 from excise.inspect.python.guards import Guards, join, tests
 from excise.inspect.python.names import Function, Module, absolute, dotted
 from excise.inspect.python.values import MOST_TEXT, NOTHING, Origin, Value, union, via
+from excise.inspect.tree import Unparsable
+
+MOST_LOOKS = 500_000
+"""Expressions of one function that are looked at: a test is looked at again for what it checks, and tests nest."""
 
 
 class Local:
@@ -59,6 +63,7 @@ class Local:
         self.dispatchers: dict[str, tuple[Value, int]] = {}
         self.call_at: dict[tuple[int, int], int] = {}
         self.params: list[str] = []
+        self.looked = 0
 
     # Statements
 
@@ -316,7 +321,10 @@ class Local:
     # Values
 
     def eval(self, node: ast.expr) -> Value:
-        """The value of an expression; calls and sinks in it are noted."""
+        """The value of an expression; calls and sinks in it are noted. Raises `Unparsable` past the budget."""
+        self.looked += 1
+        if self.looked > MOST_LOOKS:
+            raise Unparsable(f"line {node.lineno}: too entangled to follow")
         handler = EXPRESSIONS.get(type(node))
         if handler is not None:
             return handler(self, node)
