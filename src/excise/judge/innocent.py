@@ -171,17 +171,20 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
     rest = [layer for layer, value in layers.items() if value >= 1.0 and layer != "account"]
     if case.shows("address") and not rest:
         return "likely", "Little but addresses joins the accounts."
-    opened = case.shows("payment", "signup", least=_ANY)
-    if case.shows("address") and rest == ["time"] and not opened:
+    opened = case.shows("payment", "signup", "handover", least=_TOLD)
+    texts = case.shows("shared-wrapper", "multiplicity", "echo", least=_SECOND)
+    if case.shows("address") and "deterministic" not in rest and not opened and not texts:
         return (
             "likely",
-            "One network and one rhythm join the accounts, and little in what they ask: so does a product that calls with its customers' own keys.",
+            "One network and one rhythm or program join the accounts, and little else that they send: so does a product that calls with its customers' own keys.",
         )
     return "ruled-out", "The evidence does not rest on addresses; networks of many accounts were left out."
 
 
-_ANY: Final = 0.05
+_TOLD: Final = 0.05
 """Nats from which evidence is told at all."""
+_SECOND: Final = 0.3
+"""What 1 nat counts where it is not the strongest of its layer."""
 
 
 EXPLANATIONS: Final[tuple[tuple[str, Callable[[Case], tuple[InnocentVerdict, str]]], ...]] = (

@@ -83,8 +83,8 @@ def judge(
 
 
 def _asked_for(harvest: Fused) -> float:
-    """What the content shows beyond prompts in common, which the products behind a relay have by nature."""
-    pieces = (e for e in harvest.evidence if e.layer == "content" and e.detector != "shared-wrapper")
+    """What the content shows beyond prompts in common and their wording, which the products behind a relay have by nature."""
+    pieces = (e for e in harvest.evidence if e.detector in {"multiplicity", "echo"})
     return sum(e.log_odds for e in pieces)
 
 
