@@ -51,9 +51,9 @@ def judge(
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
     uniform, and not for its products' system prompts, there are no customers to see, and the common hand counts for a
     harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
-    beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts. Where a
-    relay's requests carry the system prompts of products, and little in the content beyond them speaks for a harvest, they are its
-    customers'.
+    beside wrapped requests, and no likely innocent explanation; a relay needs conversations that change accounts. What a
+    relay's accounts are paid with, when they were opened and which blocks they carry on is the relay's: behind one, a harvest is told
+    by texts of its own, or the requests are its customers'.
     """
     uniform = facts.wrapped_share >= settings.uniform and facts.in_system < settings.uniform
     harvest = fuse(
@@ -72,7 +72,7 @@ def judge(
     confidence = round(min(sigmoid(log_odds), MOST_SURE if enough else 0.5), 4)
     relaying = round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
     served = relaying >= settings.accuse and not _owned(innocent)
-    customers = served and facts.in_system >= settings.uniform and _asked_for(harvest) < settings.layer_least
+    customers = served and not _own_texts(harvest, products=facts.in_system >= settings.uniform)
     if facts.wrapped and enough and not likely and not customers and confidence >= settings.accuse:
         return Judgement("distillation", confidence, harvest, relay, innocent)
     if served:
@@ -82,10 +82,14 @@ def judge(
     return Judgement("undetermined", confidence, harvest, relay, innocent)
 
 
-def _asked_for(harvest: Fused) -> float:
-    """What the content shows beyond prompts in common and their wording, which the products behind a relay have by nature."""
-    pieces = (e for e in harvest.evidence if e.detector in {"multiplicity", "echo"})
-    return sum(e.log_odds for e in pieces)
+_SECOND: Final = 0.3
+"""What 1 nat counts where it is not the strongest of its layer."""
+
+
+def _own_texts(harvest: Fused, *, products: bool) -> bool:
+    """Whether the content shows texts that a relay's customers do not explain; prompts in common are explained by `products`."""
+    telling = {"multiplicity", "echo"} if products else {"multiplicity", "echo", "shared-wrapper"}
+    return any(e.detector in telling and e.log_odds >= _SECOND for e in harvest.evidence)
 
 
 def _owned(innocent: Sequence[Innocent]) -> bool:
