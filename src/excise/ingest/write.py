@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,12 +34,10 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
         raise OutputError("exists already", subject=str(out), hint="name a new or an empty folder")
-    try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.absolute().parent))
-    except OSError as error:
-        raise unwritable(error, out) from error
-    try:
+    partial = out.absolute().parent / f".{out.name}.{secrets.token_hex(4)}.partial"
+    try:  # the name stands before the folder does, so that a signal in between leaves nothing
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir(mode=0o700)
         yield partial
         partial.rename(out.absolute())
     except OSError as error:
