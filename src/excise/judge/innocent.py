@@ -17,10 +17,6 @@ MOST: Final = 0.8
 """A property of this share of the members (or exchanges) is the group's, not a few members'."""
 SOME: Final = 0.3
 FEW_KNOWN: Final = 3
-_TOLD: Final = 0.05
-"""Nats from which evidence is told at all."""
-_SECOND: Final = 0.3
-"""What 1 nat counts where it is not the strongest of its layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +112,6 @@ def class_or_hackathon(case: Case) -> tuple[InnocentVerdict, str]:
             "likely",
             f"{max(f.programme, f.mail):.0%} of the members share a programme or a mail domain, and they converse for {f.active_days:.0f} days.",
         )
-    elsewhere = case.shows("payment", "address", "client", "handover", least=_TOLD) or together
-    texts = case.shows("shared-wrapper", "multiplicity", "echo", "elicitation", least=_SECOND)
-    if f.active_days <= 14 and case.shows("signup") and not elsewhere and not texts:
-        return (
-            "likely",
-            f"The accounts were opened together and worked together for {f.active_days:.0f} days, and neither cards, networks nor texts join them.",
-        )
     if f.active_days <= 14 and f.single < 0.5:
         return "possible", f"The requests are conversations within {f.active_days:.0f} days."
     return (
@@ -190,6 +179,12 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
             "One network and one rhythm or program join the accounts, and little else that they send: so does a product that calls with its customers' own keys.",
         )
     return "ruled-out", "The evidence does not rest on addresses; networks of many accounts were left out."
+
+
+_TOLD: Final = 0.05
+"""Nats from which evidence is told at all."""
+_SECOND: Final = 0.3
+"""What 1 nat counts where it is not the strongest of its layer."""
 
 
 EXPLANATIONS: Final[tuple[tuple[str, Callable[[Case], tuple[InnocentVerdict, str]]], ...]] = (
