@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from excise.errors import SchemaMismatch, UnreadableFile
+from excise.errors import SchemaMismatch
+from excise.inspect.document import read_document
 from excise.inspect.finding import Finding, Report, Step
 
-MOST_BYTES: Final = 200_000_000
 NEAR: Final = 3
 """Lines between two tools' places of the same thing: they differ over the first and the last line of a call."""
 
@@ -29,16 +28,7 @@ class Other:
 def load(path: Path) -> tuple[Other, ...]:
     """The results of a SARIF file that have a place. Raises `UnreadableFile`, `SchemaMismatch`."""
     hint = "give SARIF 2.1.0, as other scanners write it"
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UnreadableFile(f"more than {MOST_BYTES:,} bytes", subject=str(path), hint=hint)
-        said = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UnreadableFile(
-            (error.strerror or "cannot be read").lower(), subject=str(path), hint=hint
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UnreadableFile("is not JSON", subject=str(path), hint=hint) from error
+    said = read_document(path, hint)
     try:
         return tuple(_results(said))
     except (KeyError, TypeError, AttributeError, IndexError) as error:

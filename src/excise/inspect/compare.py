@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from excise.errors import SchemaMismatch, UnreadableFile
+from excise.errors import SchemaMismatch
+from excise.inspect.document import read_document
 from excise.inspect.finding import Changes, Coverage, Earlier, Report
 
 ACCEPTED: Final = "excise.inspect.accepted/1"
 RUN: Final = "excise.inspect/1"
-MOST_BYTES: Final = 200_000_000
 
 
 def load(path: Path) -> tuple[Earlier, ...]:
@@ -23,16 +22,7 @@ def load(path: Path) -> tuple[Earlier, ...]:
     Raises `UnreadableFile`, `SchemaMismatch`.
     """
     hint = "give the JSON of an earlier run, or a list of accepted findings"
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UnreadableFile(f"more than {MOST_BYTES:,} bytes", subject=str(path), hint=hint)
-        said = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UnreadableFile(
-            (error.strerror or "cannot be read").lower(), subject=str(path), hint=hint
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UnreadableFile("is not JSON", subject=str(path), hint=hint) from error
+    said = read_document(path, hint)
     kind = said.get("schema") if isinstance(said, dict) else None
     rows = said.get("findings" if kind == RUN else "accepted") if kind in (RUN, ACCEPTED) else None
     if not isinstance(rows, list):

@@ -28,7 +28,7 @@ class Case:
     available: frozenset[str]
 
     def shows(self, *detectors: str, least: float = 1.0) -> bool:
-        """Return whether one of these detectors found at least this much (nats, before the discount)."""
+        """Return whether one of these detectors found at least this much (nats, as it counted in its layer)."""
         return any(e.detector in detectors and e.log_odds >= least for e in self.fused.evidence)
 
     def share(self, detector: str) -> float:
@@ -172,7 +172,7 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
     if case.shows("address") and not rest:
         return "likely", "Little but addresses joins the accounts."
     opened = case.shows("payment", "signup", "handover", least=_TOLD)
-    texts = case.shows("shared-wrapper", "multiplicity", "echo", least=_SECOND)
+    texts = case.shows("shared-wrapper", "multiplicity", "echo", least=SECOND)
     if case.shows("address") and "deterministic" not in rest and not opened and not texts:
         return (
             "likely",
@@ -183,8 +183,8 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
 
 _TOLD: Final = 0.05
 """Nats from which evidence is told at all."""
-_SECOND: Final = 0.3
-"""What 1 nat counts where it is not the strongest of its layer."""
+SECOND: Final = 0.3
+"""What 1 nat counts where it is not the strongest of its layer, at the default of `judge.fuse.second`."""
 
 
 EXPLANATIONS: Final[tuple[tuple[str, Callable[[Case], tuple[InnocentVerdict, str]]], ...]] = (

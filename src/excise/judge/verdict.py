@@ -8,7 +8,7 @@ from typing import Final
 
 from excise.judge.facts import Facts
 from excise.judge.fuse import Fused, FuseSettings, fuse
-from excise.judge.innocent import Case, explain_away
+from excise.judge.innocent import SECOND, Case, explain_away
 from excise.model.findings import Evidence, Innocent, Verdict
 from excise.stats.tails import sigmoid
 
@@ -82,14 +82,10 @@ def judge(
     return Judgement("undetermined", confidence, harvest, relay, innocent)
 
 
-_SECOND: Final = 0.3
-"""What 1 nat counts where it is not the strongest of its layer."""
-
-
 def _own_texts(harvest: Fused, *, products: bool) -> bool:
     """Whether the content shows texts that a relay's customers do not explain; prompts in common are explained by `products`."""
     telling = {"multiplicity", "echo"} if products else {"multiplicity", "echo", "shared-wrapper"}
-    return any(e.detector in telling and e.log_odds >= _SECOND for e in harvest.evidence)
+    return any(e.detector in telling and e.log_odds >= SECOND for e in harvest.evidence)
 
 
 def _owned(innocent: Sequence[Innocent]) -> bool:
