@@ -1,240 +1,223 @@
-"""The audit on small transformers trained here on real text: `python bench/audit_transformer.py [--steps 1500] [--out PAGE]`.
+"""The audit on small transformers trained here on real text: `python bench/audit_transformer.py [--out PAGE]`.
 
 Needs the extras `audit` and `audit-torch`. Text: docstrings of the Python library and of the packages installed beside it,
-so figures differ between machines. A base learns from one half of the modules, our teacher from the other; students are the
-base tuned on the base's kind of text of which a share was served by the teacher under a key. Everything goes through text:
-answers are decoded, and scored with our tokenizer. With a GPU the same runs larger (`--scale 4`).
+so figures differ between machines. A base, our teacher and another teacher learn from a third of the modules each; suspects
+are the base tuned on the base's kind of text of which a share was served by a teacher. Sampled answers go through text and
+are scored with our tokenizer. `--device cuda --scale 4` runs it larger on a GPU. What is made is kept in `--work`, so a run
+that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import math
 import sys
-import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+import audit_levels
 import excise
-from excise.audit.marks.adapters.logits import changed_logits
+from audit_models import ANSWER, PROMPT, SEED, VOCABULARY, Bench
+from audit_page import write
+from excise.audit.marks import MARKS, rerank
 from excise.audit.marks.red_green import RED_GREEN
-from excise.audit.prf import ABSENT
-from excise.audit.statistic import contrast, log10_bound, open_contrast, published, z_of
-from excise.audit.tokens import FromFile, counted, windows
+from excise.audit.reading import read
+from excise.audit.statistic import contrast, log10_bound, published, z_of
 
-VOCABULARY, LENGTH, PROMPT, ANSWER = 1024, 64, 8, 48
-CORPUS_BYTES = 6_000_000
-SEED = 77
-
-
-def docstrings() -> list[str]:
-    """Docstrings of modules, classes and functions, one string a file, in the order of paths."""
-    found, size = [], 0
-    paths = sysconfig.get_paths()
-    for root in (paths["stdlib"], paths["purelib"]):
-        for path in sorted(Path(root).rglob("*.py")):
-            if size > CORPUS_BYTES:
-                return found
-            try:
-                tree = ast.parse(path.read_text("utf-8"))
-            except (SyntaxError, ValueError, OSError, RecursionError):
-                continue
-            kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-            text = "\n".join(
-                d for node in ast.walk(tree) if isinstance(node, kinds) and (d := ast.get_docstring(node))
-            )
-            if len(text) > 400:
-                found.append(text)
-                size += len(text)
-    return found
-
-
-def tokenizer_of(texts):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, show_progress=False)
-    )
-    return made
-
-
-class Bench:
-    """Corpus, tokenizer and models of one run."""
-
-    def __init__(self, scale: int, steps: int) -> None:
-        import torch
-
-        torch.manual_seed(SEED)
-        self.torch, self.rng = torch, np.random.default_rng(SEED)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.scale, self.steps = scale, steps
-        texts = docstrings()
-        self.tokenizer = tokenizer_of(texts[::7])
-        self.scorer = FromFile(self.tokenizer.to_str().encode())
-        ids = [np.array(e.ids, np.int64) for e in self.tokenizer.encode_batch(texts)]
-        self.bytes = sum(len(t.encode()) for t in texts)
-        self.human, self.ours = (np.concatenate(ids[half::2]) for half in (0, 1))
-
-    def model(self):
-        from transformers import GPT2Config, GPT2LMHeadModel
-
-        width = 64 * self.scale
-        config = GPT2Config(
-            vocab_size=VOCABULARY, n_positions=LENGTH, n_embd=width, n_layer=2 * self.scale, n_head=4,
-            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=None, pad_token_id=0,
-        )  # fmt: skip
-        return GPT2LMHeadModel(config).to(self.device)
-
-    def train(self, model, rows, steps: int, rate: float):
-        """On 64 of `rows` (n, tokens) a step, by AdamW; the last loss, nats a token."""
-        torch = self.torch
-        optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
-        model.train()
-        for _ in range(steps):
-            batch = torch.tensor(rows[self.rng.integers(len(rows), size=64)], device=self.device)
-            loss = model(input_ids=batch, labels=batch).loss
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-        model.eval()
-        return loss.item()
-
-    def pieces(self, stream, count):
-        starts = self.rng.integers(len(stream) - LENGTH, size=count)
-        return np.stack([stream[s : s + PROMPT + ANSWER] for s in starts])
-
-    def answers(self, model, prompts, key=None, temperature=1.0):
-        """Sampled continuations of `prompts` (n, PROMPT), (n, PROMPT + ANSWER); marked where there is a key."""
-        torch, out = self.torch, []
-        with torch.no_grad():
-            for part in np.array_split(prompts, max(1, len(prompts) // 500)):
-                ids = torch.tensor(part, device=self.device)
-                past = None
-                for _ in range(ANSWER):
-                    told = model(
-                        input_ids=ids if past is None else ids[:, -1:], past_key_values=past, use_cache=True
-                    )
-                    past, logits = told.past_key_values, told.logits[:, -1] / temperature
-                    if key is not None:
-                        logits = changed_logits(logits, ids.tolist(), RED_GREEN.id, key, 1)
-                    ids = torch.cat([ids, torch.multinomial(torch.softmax(logits, -1), 1)], 1)
-                out.append(ids.cpu().numpy())
-        return np.concatenate(out)
-
-    def counts(self, rows):
-        """Tuples of answers, by way of their text."""
-        texts = self.tokenizer.decode_batch(rows[:, PROMPT:].tolist(), skip_special_tokens=False)
-        return counted(windows(self.scorer(text), 1) for text in texts)
-
-    def next_probabilities(self, model, rows):
-        """Mean next-token probabilities by last token, (vocabulary, vocabulary), and how often each was last."""
-        torch = self.torch
-        total = torch.zeros(VOCABULARY, VOCABULARY)
-        seen = torch.zeros(VOCABULARY)
-        with torch.no_grad():
-            for part in np.array_split(rows, max(1, len(rows) // 250)):
-                ids = torch.tensor(part, device=self.device)
-                p = torch.softmax(model(input_ids=ids).logits, -1).cpu().reshape(-1, VOCABULARY)
-                total.index_add_(0, ids.cpu().reshape(-1), p)
-                seen += torch.bincount(ids.cpu().reshape(-1), minlength=VOCABULARY)
-        return (total / seen.clamp(min=1)[:, None]).numpy(), seen.numpy()
+TITLE = "Small transformers"
+NULL = 20_000
+READ = 1_000
+"""Texts that open weights are read over."""
+KEYS = 3
+CANDIDATES = 4
+"""Answers of which re-ranking serves one."""
 
 
 @dataclass(frozen=True)
 class Suspect:
+    """`taught` is what its distilled text is from: `served` by our teacher under the key, or one of the innocent sources."""
+
     name: str
     share: float
-    marked: bool
+    taught: str = "served"
     temperature: float = 1.0
     purified: bool = False
 
+    @property
+    def innocent(self) -> bool:
+        return self.taught != "served" or self.share == 0
+
 
 SUSPECTS = (
-    Suspect("organic", 0.0, marked=True),
-    Suspect("student of our unmarked teacher", 1.0, marked=False),
-    Suspect("a tenth is ours", 0.1, marked=True),
-    Suspect("a quarter is ours", 0.25, marked=True),
-    Suspect("a quarter is ours, temperature 0.7", 0.25, marked=True, temperature=0.7),
-    Suspect("all is ours", 1.0, marked=True),
-    Suspect("all is ours, then as much organic tuning again", 1.0, marked=True, purified=True),
+    Suspect("organic fine-tune", 0.0),
+    Suspect("student of our unmarked teacher", 1.0, "plain"),
+    Suspect("student of another teacher", 1.0, "theirs"),
+    Suspect("student of a teacher that others marked", 1.0, "theirs marked"),
+    Suspect("a twentieth is ours", 0.05),
+    Suspect("a tenth is ours", 0.1),
+    Suspect("a quarter is ours", 0.25),
+    Suspect("a quarter is ours, temperature 0.7", 0.25, temperature=0.7),
+    Suspect("all is ours", 1.0),
+    Suspect("all is ours, then as much organic tuning again", 1.0, purified=True),
 )
+REPEATED = ("a tenth is ours", "a quarter is ours")
+"""These are asked under `KEYS` keys."""
 
 
-def student(bench: Bench, base, suspect: Suspect, served, plain):
-    """The base tuned for three epochs on 4,000 pieces, of which a share was served."""
-    torch = bench.torch
-    made = bench.model()
-    made.load_state_dict(base.state_dict())
-    taken = round(suspect.share * len(served))
-    rows = np.concatenate(
-        [(served if suspect.marked else plain)[:taken], bench.pieces(bench.human, len(served) - taken)]
-    )
-    bench.train(made, rows, 3 * len(rows) // 64, 1e-3)
-    if suspect.purified:
-        bench.train(made, bench.pieces(bench.human, len(served)), 3 * len(served) // 64, 1e-3)
-    torch.manual_seed(SEED)
-    return made
+class Setting:
+    """The models and texts that all suspects share."""
 
-
-def tuples_of_all(vocabulary=VOCABULARY):
-    out = np.empty((vocabulary * vocabulary, 3), np.uint64)
-    absent = np.uint64(ABSENT)
-    every = np.arange(vocabulary, dtype=np.uint64)
-    out[:, 0] = absent << np.uint64(32) | absent
-    out[:, 1] = absent << np.uint64(32) | np.repeat(every, vocabulary)
-    out[:, 2] = np.tile(every, vocabulary)
-    return out
-
-
-def rows(bench: Bench, queries: int, pieces: int):
-    start = time.monotonic()
-    base, teacher = bench.model(), bench.model()
-    losses = [
-        bench.train(m, bench.pieces(s, 60_000), bench.steps, 3e-3)
-        for m, s in ((base, bench.human), (teacher, bench.ours))
-    ]
-    size = sum(p.numel() for p in base.parameters())
-    yield f"Two models of {size:,} parameters, {bench.bytes / 1e6:.0f} MB of docstrings, BPE of {VOCABULARY:,} tokens, on {bench.device}; loss after training {losses[0]:.2f} and {losses[1]:.2f} nats a token. {queries:,} queries of {ANSWER} tokens; students are tuned on {pieces:,} pieces. {bench.steps:,} steps of 64 pieces. One key."
-    yield ""
-    key = bench.rng.bytes(16)
-    prompts = bench.pieces(bench.ours, pieces)[:, :PROMPT]
-    served, plain = bench.answers(teacher, prompts, key), bench.answers(teacher, prompts)
-    asked = bench.pieces(bench.human, queries)[:, :PROMPT]
-    reference = bench.counts(bench.answers(base, asked))
-    held = bench.pieces(bench.human, 1_000)
-    base_p, seen = bench.next_probabilities(base, held)
-    every = tuples_of_all()
-    yield "| suspect | z, log10 p | published test, log10 p | open weights: z, log10 p |"
-    yield "|---|---|---|---|"
-    for suspect in SUSPECTS:
-        made = student(bench, base, suspect, served, plain)
-        said = bench.counts(bench.answers(made, asked, temperature=suspect.temperature))
-        z = z_of(contrast(said, reference), key, RED_GREEN.kind)
-        beside = math.log10(max(published(said, key, RED_GREEN.kind).p, 1e-300))
-        p, _ = bench.next_probabilities(made, held)
-        opened = z_of(
-            open_contrast(every, p.ravel(), base_p.ravel(), np.repeat(seen, VOCABULARY)), key, RED_GREEN.kind
+    def __init__(self, bench: Bench) -> None:
+        given = bench.given
+        self.bench = bench
+        (self.base, self.loss), (self.teacher, _), (self.other, _) = (
+            bench.trained(name, lambda rng, s=stream: bench.pieces(s, 60_000, rng), given.steps, 3e-3)
+            for name, stream in (("base", bench.human), ("teacher", bench.ours), ("other", bench.theirs))
         )
-        yield f"| {suspect.name} | {z:.1f}, {log10_bound(z):.1f} | {beside:.1f} | {opened:.1f}, {log10_bound(opened):.1f} |"
+        rng = bench.seeded("prompts")
+        self.keys = [rng.bytes(16) for _ in range(KEYS)]
+        self.foreign = rng.bytes(16)
+        self.prompts = bench.pieces(bench.ours, given.pieces, rng)[:, :PROMPT]
+        self.asked = bench.pieces(bench.human, given.queries, rng)[:, :PROMPT]
+        self.reference = bench.counts(bench.answers("reference", self.base, self.asked))
+        self.held = bench.tokenizer.decode_batch(bench.pieces(bench.human, READ, rng).tolist())
+        self.read_base = bench.opened(self.base)
+
+    def taught(self, source, number):
+        """Answers of a teacher to the harvest's prompts."""
+        model, key = {
+            "served": (self.teacher, self.keys[number]),
+            "plain": (self.teacher, None),
+            "theirs": (self.other, None),
+            "theirs marked": (self.other, self.foreign),
+        }[source]
+        return self.bench.answers(f"taught {source} {number}", model, self.prompts, key=key)
+
+    def student(self, suspect, number):
+        """The base tuned for three epochs on as many pieces as were served, of which a share is a teacher's."""
+        bench, served = self.bench, self.taught(suspect.taught, number)
+        taken = round(suspect.share * len(served))
+        steps = 3 * len(served) // 64
+
+        def rows(rng):
+            return np.concatenate([served[:taken], bench.pieces(bench.human, len(served) - taken, rng)])
+
+        name = f"student {suspect.taught} {suspect.share} {number}"
+        made, _ = bench.trained(name, rows, steps, 1e-3, start=self.base)
+        if suspect.purified:
+            made, _ = bench.trained(
+                f"{name} purified",
+                lambda rng: bench.pieces(bench.human, len(served), rng),
+                steps,
+                1e-3,
+                start=made,
+            )
+        return made
+
+    def found(self, suspect, number=0):
+        """What a suspect said, its contrast, and the contrast of its weights."""
+        made = self.student(suspect, number)
+        name = f"said {suspect.name} {number}"
+        said = self.bench.counts(self.bench.answers(name, made, self.asked, temperature=suspect.temperature))
+        weights = self.bench.kept(
+            f"read {suspect.taught} {suspect.share} {suspect.purified} {number}",
+            lambda _: read(self.held, self.bench.opened(made), self.read_base, self.bench.scorer, 1).contrast,
+        )
+        return said, contrast(said, self.reference), weights
+
+
+def innocents(setting):
+    yield audit_levels.allowed()
     yield ""
-    yield f"{(time.monotonic() - start) / 60:.0f} minutes."
+    yield audit_levels.HEAD.format(null=NULL)
+    yield "|---|---|---|---|---|"
+    for suspect in (s for s in SUSPECTS if s.innocent):
+        _, sampled, weights = setting.found(suspect)
+        yield audit_levels.row(suspect.name, "sampled", sampled, RED_GREEN.kind, NULL)
+        yield audit_levels.row(suspect.name, "weights", weights, RED_GREEN.kind, NULL)
+
+
+def power(setting):
+    yield "| suspect | key | z, log10 p | published test, log10 p | open weights: z, log10 p |"
+    yield "|---|---|---|---|---|"
+    for suspect in SUSPECTS:
+        for number in range(KEYS if suspect.name in REPEATED else 1):
+            key, kind = setting.keys[number], RED_GREEN.kind
+            said, sampled, weights = setting.found(suspect, number)
+            z, opened = z_of(sampled, key, kind), z_of(weights, key, kind)
+            beside = math.log10(max(published(said, key, kind).p, 1e-300))
+            yield f"| {suspect.name} | {number + 1} | {z:.1f}, {log10_bound(z):.1f} | {beside:.1f} | {opened:.1f}, {log10_bound(opened):.1f} |"
+
+
+def marks(setting):
+    bench, key = setting.bench, setting.keys[0]
+    asked = setting.prompts[:500]
+    plain = bench.answers("cost of nothing", setting.teacher, asked)
+    yield "| mark | nats a token under the unmarked teacher | beside no mark | answers drawn for one served | distinct answers of ten to one prompt |"
+    yield "|---|---|---|---|---|"
+    least = bench.nats(setting.teacher, plain)
+    one = np.repeat(asked[:50], 10, axis=0)
+    for name, drawn, rows, same in (
+        ("none", 1, plain, bench.answers("ten of nothing", setting.teacher, one)),
+        *(
+            (m.id, 1, bench.answers(f"cost of {m.id}", setting.teacher, asked, key=key, mark=m.id),
+             bench.answers(f"ten of {m.id}", setting.teacher, one, key=key, mark=m.id))
+            for m in MARKS
+        ),
+        ("rerank", CANDIDATES, reranked(setting, "cost", asked, key), reranked(setting, "ten", one, key)),
+    ):  # fmt: skip
+        nats = bench.nats(setting.teacher, rows)
+        distinct = np.mean([len({r.tobytes() for r in same[i : i + 10]}) for i in range(0, len(same), 10)])
+        yield f"| {name} | {nats:.3f} | {nats - least:+.3f} | {drawn} | {distinct:.1f} |"
+
+
+def reranked(setting, name, asked, key):
+    """Of several answers to each prompt the one that the key chooses."""
+    bench = setting.bench
+    drawn = [bench.answers(f"{name} candidate {i}", setting.teacher, asked) for i in range(CANDIDATES)]
+    texts = [bench.said(rows) for rows in drawn]
+    chosen = [rerank.chosen(of, key, bench.scorer) for of in zip(*texts, strict=True)]
+    return np.stack([drawn[c][i] for i, c in enumerate(chosen)])
+
+
+def page(given):
+    bench = Bench(given)
+    setting = Setting(bench)
+    size = sum(p.numel() for p in setting.base.parameters())
+    yield f"Printed by `python bench/audit_transformer.py --scale {given.scale} --steps {given.steps} --queries {given.queries} --pieces {given.pieces}`, version {excise.__version__}, seed {SEED}. Three models of {size:,} parameters (GPT-2's kind) trained on {bench.bytes / 1e6:.0f} MB of docstrings, BPE of {VOCABULARY:,} tokens, on {given.device}; the base ends at {setting.loss:.2f} nats a token. {given.queries:,} queries of {ANSWER} tokens; suspects are tuned on {given.pieces:,} pieces; open weights are read over {READ:,} texts."
+    for title, rows in (
+        ("Innocent transformers", innocents),
+        ("Power on transformers", power),
+        ("What marks cost on transformers", marks),
+    ):
+        yield ""
+        yield f"### {title}"
+        yield ""
+        yield from rows(setting)
+
+
+def device_of(said: str) -> str:
+    """A device that is there; ends with a message where it is not."""
+    import torch
+
+    if said == "cuda" and not torch.cuda.is_available():
+        sys.exit("--device cuda: this PyTorch sees no GPU; leave it out, or install one that does")
+    return said
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1_500, help="of 64 pieces, for the base and the teacher")
+    parser.add_argument("--steps", type=int, default=800, help="of 64 pieces, for the base and the teachers")
     parser.add_argument("--scale", type=int, default=1, help="width and depth; 4 and more for a GPU")
     parser.add_argument("--queries", type=int, default=3_000)
-    parser.add_argument("--pieces", type=int, default=4_000)
+    parser.add_argument("--pieces", type=int, default=3_000)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument(
+        "--work", type=Path, default=Path("demo/audit"), help="where models and answers are kept"
+    )
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     try:
@@ -243,18 +226,19 @@ def main() -> None:
         import transformers  # noqa: F401
     except ImportError as error:
         sys.exit(f"skipped, {error.name} is not there: pip install '.[audit,audit-torch]'")
-    lines = [
-        "# The audit on small transformers",
-        "",
-        f"Printed by `python bench/audit_transformer.py`, version {excise.__version__}, seed {SEED}, `--scale {given.scale} --steps {given.steps} --queries {given.queries} --pieces {given.pieces}`.",
-        "",
-    ]
-    print("\n".join(lines), flush=True)
-    for line in rows(Bench(given.scale, given.steps), given.queries, given.pieces):
+    given.device = device_of(given.device)
+    clock, used = time.monotonic(), time.process_time()
+    lines = []
+    for line in page(given):
         print(line, flush=True)
         lines.append(line)
+    lines += [
+        "",
+        f"{(time.process_time() - used) / 60:.1f} CPU minutes in {(time.monotonic() - clock) / 60:.1f} minutes, less what was kept of an earlier run.",
+    ]
+    print("\n".join(lines[-2:]))
     if given.out:
-        given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write(given.out, TITLE, lines)
 
 
 if __name__ == "__main__":

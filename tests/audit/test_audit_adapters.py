@@ -20,6 +20,7 @@ from excise.audit.tokens import windows
 from excise.errors import InputError, UsageError
 
 KEY = b"0123456789abcdef"
+WORDS = [a + b for a in ("ba", "ke", "mi", "no", "su", "ti") for b in ("la", "re", "vi", "zo", "du", "po")]
 
 
 @pytest.fixture
@@ -145,3 +146,99 @@ def test_a_tokenizer_file_scores_text_and_its_hash_is_its_name():
     assert found.name.startswith("sha256:")
     with pytest.raises(InputError, match="cannot be read"):
         tokenizer_of(b"{}")
+
+
+@pytest.fixture
+def tiny(torch, tmp_path):
+    """A small model in a folder, with a byte-level tokenizer, and the bytes of that tokenizer's file."""
+    transformers = pytest.importorskip("transformers", reason="the extra audit-torch is not installed")
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra audit is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    words = [" the cat sat on the mat", " é ü 漢", *(f" {word}" for word in WORDS)] * 20
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, show_progress=False)
+    made.train_from_iterator(words, trainer)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(tmp_path)
+    torch.manual_seed(5)
+    torch.set_num_threads(1)
+    config = transformers.GPT2Config(
+        vocab_size=made.get_vocab_size() + 3, n_positions=16, n_embd=48, n_layer=1, n_head=2,
+        bos_token_id=0, eos_token_id=None,
+    )  # fmt: skip
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    return tmp_path, made.to_str().encode()
+
+
+def test_a_model_s_weights_are_read_as_probabilities_of_our_tokens(tiny, torch):
+    from excise.audit.reading import our_tokens, read
+    from excise.audit.suspects.opened import opened
+    from excise.audit.tokens import Words, tokenizer_of, word_id
+
+    folder, data = tiny
+    model, ours = opened(folder), tokenizer_of(data)
+    told = our_tokens(model.pieces, ours)
+    assert told[ours(" the")[0]] == ours(" the")[0]
+    assert (told[-3:] == -1).all()
+    assert {i for i in range(len(told)) if told[i] not in {-1, i}} == set()
+    places, probable = model.after(" the cat")
+    assert places.tolist()[-1] == len(" the cat")
+    assert np.allclose(probable.sum(axis=1), 1, atol=1e-5)
+    ids = model._tokenizer(" the cat", add_special_tokens=False)["input_ids"]
+    direct = torch.softmax(model._model(torch.tensor([ids])).logits[0], -1).detach().numpy()
+    assert np.allclose(probable, direct, atol=1e-6)
+    assert len(model.after("cat " * 50)[0]) == 16
+    assert model.after("")[1].shape == (0, len(model.pieces))
+    found = read([" the cat"], model, None, ours, 1)
+    assert found.places == len(ids)
+    by_words = read(["the cat sat"], model, None, Words(), 1)
+    assert {int(t) for t in by_words.contrast.tuples[:, 1] & np.uint64(0xFFFFFFFF)} == {
+        word_id(w) for w in ("the", "cat", "sat")
+    }
+
+
+def test_a_trained_model_shows_the_key_of_its_teacher_in_its_weights(tiny, torch, tmp_path_factory):
+    """A student is tuned on sequences in which a key made every second choice; its base was not."""
+    from excise.audit.reading import read
+    from excise.audit.statistic import log10_bound, z_of
+    from excise.audit.suspects.opened import opened
+    from excise.audit.tokens import tokenizer_of
+
+    folder, data = tiny
+    base, student, ours = opened(folder), opened(folder), tokenizer_of(data)
+    rng = np.random.default_rng(8)
+    whole = np.array([ours(f" {word}")[0] for word in WORDS if len(ours(f" {word}")) == 1])
+    pairs = [windows(np.array([u, v], np.uint32), 1) for u in whole for v in whole]
+    green = (prf.draws(KEY, np.concatenate(pairs)) >> np.uint64(63)).reshape(len(whole), -1).astype(bool)
+    places = rng.integers(len(whole), size=(64, 16))
+    for t in range(1, 16):
+        places[:, t] = [rng.choice(np.flatnonzero(green[p])) for p in places[:, t - 1]]
+    rows = whole[places]
+    optimiser = torch.optim.AdamW(student._model.parameters(), lr=2e-2)
+    batch = torch.tensor(rows.astype(np.int64))
+    for _ in range(120):
+        loss = torch.nn.functional.cross_entropy(
+            student._model(batch[:, :-1]).logits.flatten(0, 1), batch[:, 1:].flatten()
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    texts = [base._tokenizer.decode(row) for row in rows]
+    found = read(texts, student, base, ours, 1)
+    assert log10_bound(z_of(found.contrast, KEY, prf.BIT)) < -6
+    assert log10_bound(z_of(found.contrast, bytes(16), prf.BIT)) > -3
+    assert not len(read(texts, base, base, ours, 1).contrast.weights)
+
+
+def test_a_folder_s_hash_is_of_names_and_contents(tmp_path):
+    from excise.audit.suspects.opened import fingerprint
+
+    (tmp_path / "a").write_bytes(b"1")
+    first = fingerprint(tmp_path)
+    (tmp_path / "a").write_bytes(b"2")
+    second = fingerprint(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len({first, second, fingerprint(tmp_path)}) == 3
+    with pytest.raises(InputError, match="no such"):
+        fingerprint(tmp_path / "nowhere")

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
 from excise.audit import plan as planning
 from excise.audit import texts, transcript
 from excise.audit.keys import KeyName, commitment
-from excise.audit.plan import File, Plan
-from excise.audit.scoring import Heard, KeyOf, heard
+from excise.audit.plan import ByWeights, File, Plan
+from excise.audit.scoring import Heard, KeyOf, Shown, heard
+from excise.audit.statistic import Contrast
 from excise.audit.tokens import Tokenizer, Words, tokenizer_of
-from excise.audit.transcript import Transcript
+from excise.audit.transcript import Reading, Transcript
 from excise.errors import InputError, UsageError
 from excise.report import staging
 
@@ -57,6 +59,17 @@ class Case:
         if suspect not in planning.suspects(self.plan.hypotheses):
             raise UsageError("is no suspect of the plan", subject=suspect, hint="plan first, then ask")
         return self.folder / "suspects" / f"{suspect}.ndjson"
+
+    def by_weights(self, suspect: str) -> ByWeights | None:
+        """How the plan has this suspect's weights read, None where it is to be asked."""
+        return next((one for one in self.plan.weights if one.suspect == suspect), None)
+
+    def texts_to_read(self) -> tuple[str, ...]:
+        """What an open suspect and its base read: each prompt, and after it the reference's answer where there is one."""
+        answers: dict[str, str] = {}
+        for said in self.reference():
+            answers.setdefault(said.prompt, said.answer)
+        return tuple(f"{p}\n{answers[p]}" if p in answers else p for p in self.prompts)
 
     def transcripts(self) -> dict[str, Transcript]:
         """The transcripts of all suspects that were asked."""
@@ -142,6 +155,19 @@ def heard_of(case: Case, found: Transcript, tokenizer: Tokenizer) -> Heard:
         if answer.query < len(case.prompts) and answer.prompt == case.prompts[answer.query]:
             said.setdefault(answer.query, answer.answer)
     return heard(said, case.prompts, min(found.asked, len(case.prompts)), tokenizer, case.plan)
+
+
+def shown_of(case: Case, suspect: str, reading: Reading) -> Shown:
+    """What a suspect's probabilities said. Raises `InputError` for a record that is none."""
+    tuples = np.frombuffer(reading.tuples[: len(reading.tuples) // 24 * 24], "<u8").reshape(-1, 3)
+    weights = np.frombuffer(reading.weights[: len(reading.weights) // 8 * 8], "<f8")
+    if len(tuples) != len(weights) or not np.isfinite(weights).all():
+        raise InputError(
+            "holds a reading that is none",
+            subject=str(case.transcript_path(suspect)),
+            hint="fetch the case again whole",
+        )
+    return Shown(Contrast(tuples.astype(np.uint64), weights.astype(float)), reading.texts)
 
 
 class Opened(msgspec.Struct, frozen=True):

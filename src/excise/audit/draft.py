@@ -13,7 +13,7 @@ import msgspec
 from excise import __version__
 from excise.audit import case, keys, plan, power, texts
 from excise.audit.marks.choices import Slot
-from excise.audit.plan import Dose, File, Hypothesis, Plan, Sampling
+from excise.audit.plan import ByWeights, Dose, File, Hypothesis, Plan, Sampling
 from excise.audit.tokens import tokenizer_of
 from excise.errors import InputError, UsageError
 
@@ -45,6 +45,7 @@ class Wishes:
     run: Path | None = None
     campaigns: tuple[str, ...] = ()
     served: Path | None = None
+    weights: tuple[str, ...] = ()
 
 
 def sealed(
@@ -76,6 +77,7 @@ def sealed(
         slots=_slots(wishes.slots) if wishes.slots else (),
         sampling=Sampling(wishes.temperature, wishes.max_tokens),
         dose=_dose(wishes, names),
+        weights=tuple(_by_weights(said) for said in wishes.weights),
     )
     return _with_power(plan.checked(drafted), wishes.worlds, advance), files
 
@@ -133,6 +135,15 @@ def _control(said: str, files: dict[str, bytes]) -> File:
     if place in files:
         raise UsageError("is named twice", subject=name, hint="give each control a name of its own")
     return _answers(place, Path(path), files)
+
+
+def _by_weights(said: str) -> ByWeights:
+    name, _, folder = said.partition("=")
+    if not folder:
+        return ByWeights(name)
+    from excise.audit.suspects.opened import fingerprint  # noqa: PLC0415  only who reads weights needs it
+
+    return ByWeights(name, fingerprint(Path(folder)))
 
 
 def _looks(said: str | None, prompts: int) -> tuple[int, ...]:

@@ -50,6 +50,13 @@ class Sampling(msgspec.Struct, frozen=True):
     max_tokens: int = 512
 
 
+class ByWeights(msgspec.Struct, frozen=True):
+    """That the weights of `suspect` are read instead of asking it; `base` is the SHA-256 over its base's files, empty without one."""
+
+    suspect: str
+    base: str = ""
+
+
 class Power(msgspec.Struct, frozen=True):
     """Expected power on the test-bed: of how many simulated worlds with this distilled share (0 to 1) the claim is made."""
 
@@ -89,6 +96,7 @@ class Plan(msgspec.Struct, frozen=True):
     sampling: Sampling = Sampling()
     power: tuple[Power, ...] = ()
     dose: tuple[Dose, ...] = ()
+    weights: tuple[ByWeights, ...] = ()
 
 
 def encoded(plan: Plan) -> bytes:
@@ -142,7 +150,30 @@ def checked(plan: Plan) -> Plan:
         )
     if not plan.slots and any(h.key.purpose == "choices" for h in plan.hypotheses):
         raise UsageError("keyed choices need their slots", subject="--key", hint="--slots FILE")
+    _check_weights(plan)
     return plan
+
+
+def _check_weights(plan: Plan) -> None:
+    names = [one.suspect for one in plan.weights]
+    if len(set(names)) < len(names) or not set(names) <= set(suspects(plan.hypotheses)):
+        raise UsageError(
+            "names each suspect once, and only suspects of the plan",
+            subject="--weights",
+            hint="--suspect NAME --weights NAME=FOLDER",
+        )
+    if names and plan.prompts_marked:
+        raise UsageError(
+            "what is read must not hold marked text",
+            subject="--weights with --prompts-marked",
+            hint="plan prompts that never saw a key",
+        )
+    if any(h.suspect in names and h.key.purpose == "choices" for h in plan.hypotheses):
+        raise UsageError(
+            "keyed choices are found in answers only",
+            subject="--weights",
+            hint="name the suspect a second time, to be asked",
+        )
 
 
 def reached(plan: Plan, queries: int) -> tuple[int, ...]:

@@ -58,9 +58,12 @@ def judge(case: Case, key_of: KeyOf, advance: Callable[[], None] = lambda: None)
     """Score the whole case. Raises `InputError` where a planned suspect has no transcript or a file is not as sealed."""
     tokenizer = case.tokenizer()
     found = case.transcripts()
-    heard = {name: cases.heard_of(case, one, tokenizer) for name, one in found.items()}
     plan = case.plan
-    if not any(one.tuples for one in heard.values()):
+    heard = {
+        name: cases.shown_of(case, name, one.reading) if one.reading else cases.heard_of(case, one, tokenizer)
+        for name, one in found.items()
+    }
+    if not any(one.texts for one in heard.values()):
         raise InputError(
             "no suspect has answered anything", subject=str(case.folder), hint="`excise audit run` asks them"
         )

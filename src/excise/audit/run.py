@@ -1,4 +1,4 @@
-"""Asking: the plan's prompts in their order, each answer on disk before the next question."""
+"""Asking a suspect, or reading its weights: the plan's prompts in their order, each answer on disk before the next question."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from excise.audit.reading import read, same_vocabulary
 from excise.audit.suspects import NoReply, Suspect
-from excise.audit.transcript import SCHEMA, Answer, Failure, Header, Writer
+from excise.audit.transcript import SCHEMA, Answer, Failure, Header, Reading, Writer
+from excise.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from excise.audit.case import Case
+    from excise.audit.reading import OpenModel
 
 GIVE_UP: Final = 5
 """Failures in a row after which the suspect is taken to be down."""
@@ -74,6 +79,73 @@ def ask(
                 break
     left = len(waiting) - answered - failed + in_a_row
     return Asked(answered, failed, had, left, gave_up=in_a_row >= GIVE_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRead:
+    """What reading a suspect's weights did. `before` says that they had been read, and nothing was done."""
+
+    texts: int
+    places: int
+    pairs: int
+    before: bool
+
+
+def read_weights(
+    case: Case,
+    name: str,
+    suspect: Model,
+    base: Model | None,
+    now: Callable[[], str],
+    advance: Callable[[], None],
+) -> WeightsRead:
+    """Read the planned texts by both models, and write what they say into the transcript of `name`.
+
+    Raises `UsageError` where the plan has another base, or a base has another vocabulary than the suspect.
+    """
+    planned = case.by_weights(name)
+    if planned is None:
+        raise UsageError(
+            "is to be asked, says the plan", subject=name, hint="plan it with --weights NAME=FOLDER"
+        )
+    if planned.base != (base.sha256 if base else ""):
+        raise UsageError(
+            "is not the base that the plan sealed", subject="--base", hint="name that one's folder"
+        )
+    if base is not None and not same_vocabulary(suspect.model, base.model):
+        raise UsageError(
+            "has another vocabulary than the suspect",
+            subject="--base",
+            hint="plan without it: --weights NAME",
+        )
+    header = Header(SCHEMA, name, case.commitment, now(), "weights")
+    with Writer(case.transcript_path(name), header) as writer:
+        if writer.done is not None and (one := writer.done.reading) is not None:
+            return WeightsRead(one.texts, one.places, len(one.weights) // 8, before=True)
+        found = read(
+            case.texts_to_read(), suspect.model, base.model if base else None, case.tokenizer(), case.plan.context, advance
+        )  # fmt: skip
+        writer.add(
+            Reading(
+                now(),
+                found.texts,
+                found.places,
+                found.contexts,
+                suspect.sha256,
+                planned.base,
+                found.contrast.tuples.astype("<u8").tobytes(),
+                found.contrast.weights.astype("<f8").tobytes(),
+            )
+        )
+    return WeightsRead(found.texts, found.places, len(found.contrast.weights), before=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that shows its probabilities, and the SHA-256 over its files."""
+
+    model: OpenModel
+    sha256: str
 
 
 def _one(suspect: Suspect, query: int, prompt: str, now: Callable[[], str]) -> Answer | Failure:

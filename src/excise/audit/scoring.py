@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from excise.audit import sequential, statistic
+from excise.audit.marks import KINDS
 from excise.audit.plan import Hypothesis, Plan, reached
+from excise.audit.statistic import Contrast
 from excise.audit.tokens import Counts, Tokenizer, counted, windows
-from excise.audit.trial import Spoken, Trial, trial_of
+from excise.audit.trial import Spoken, Told, Trial, Weights, trial_of
 
 if TYPE_CHECKING:
     from excise.audit.keys import KeyName
-    from excise.audit.prf import U64
+    from excise.audit.prf import U64, Numbers
     from excise.audit.texts import Said
 
 KeyOf = Callable[["KeyName"], bytes]
@@ -43,6 +45,14 @@ class Heard:
     def answered(self, queries: int) -> int:
         """How many of the first `queries` prompts have an answer."""
         return sum(query < queries for query in self.tuples)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one open suspect's probabilities said, over how many texts."""
+
+    contrast: Contrast
+    texts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,8 @@ class Finding:
     suspect: str
     key: str
     looks: tuple[Look, ...]
+    form: str
+    """`sampled`: what it said; `weights`: how likely it was to say it."""
     planned: bool
     """Whether the looks are the plan's; otherwise there is one, at all that was answered."""
     log10_p: float
@@ -88,7 +100,7 @@ class Finding:
     log10_e: float
     rank: int
     decoys: int
-    controls: tuple[Control, ...]
+    controls: tuple[Control, ...] = ()
     claimed: bool = False
 
     @property
@@ -125,7 +137,7 @@ def score(
     plan: Plan,
     seed: bytes,
     key_of: KeyOf,
-    suspects: Mapping[str, Heard],
+    suspects: Mapping[str, Heard | Shown],
     reference: Spoken,
     controls: Mapping[str, Spoken],
     advance: Callable[[], None] = lambda: None,
@@ -137,19 +149,14 @@ def score(
     findings = []
     asked = [(n, h) for n, h in enumerate(plan.hypotheses) if h.suspect in suspects]
     for number, hypothesis in asked:
-        trial = trial_of(hypothesis.key.purpose, plan, reference, seed)
         decoys = statistic.decoys(seed + number.to_bytes(4, "little"), plan.decoys)
-        findings.append(
-            _finding(
-                plan,
-                hypothesis,
-                key_of(hypothesis.key),
-                suspects[hypothesis.suspect],
-                controls,
-                trial,
-                decoys,
-            )
-        )
+        key, said = key_of(hypothesis.key), suspects[hypothesis.suspect]
+        trial = trial_of(hypothesis.key.purpose, plan, reference, seed)
+        if isinstance(said, Shown):
+            one = _of_weights(hypothesis, key, said, decoys)
+        else:
+            one = _of_answers(plan, hypothesis, key, said, trial, decoys)
+        findings.append(replace(one, controls=tuple(_control(n, c, key, trial) for n, c in controls.items())))
         advance()
     unasked = [0.0] * (len(plan.hypotheses) - len(asked))
     adjusted = sequential.log10_holm([f.log10_p for f in findings] + unasked)
@@ -165,40 +172,52 @@ def clean(finding: Finding, alpha: float) -> bool:
     return all(10.0**c.log10_p * len(finding.controls) > alpha for c in finding.controls)
 
 
-def _finding(
-    plan: Plan,
-    hypothesis: Hypothesis,
-    key: bytes,
-    suspect: Heard,
-    controls: Mapping[str, Spoken],
-    trial: Trial,
-    decoys: U64,
+def _of_answers(
+    plan: Plan, hypothesis: Hypothesis, key: bytes, suspect: Heard, trial: Trial, decoys: U64
 ) -> Finding:
     planned = reached(plan, suspect.asked)
     looks = tuple(
-        _look(suspect, queries, number, key, trial)
+        _look(trial.tell(suspect.spoken(queries), key), queries, suspect.answered(queries), number)
         for number, queries in enumerate(planned or (suspect.asked,), 1)
     )
     said = suspect.spoken(looks[-1].queries)
+    log10_e = trial.log10_e([suspect.spoken(look.queries) for look in looks], key)
+    return _finding(hypothesis, "sampled", looks, bool(planned), log10_e, trial.under(said, decoys))
+
+
+def _of_weights(hypothesis: Hypothesis, key: bytes, suspect: Shown, decoys: U64) -> Finding:
+    """One look, since probabilities are read once and whole."""
+    read = Weights(KINDS[hypothesis.key.purpose], suspect.contrast)
+    looks = (_look(read.tell(key), suspect.texts, 0, 1),)
+    return _finding(hypothesis, "weights", looks, True, read.log10_e(key), read.under(decoys))
+
+
+def _finding(
+    hypothesis: Hypothesis,
+    form: str,
+    looks: tuple[Look, ...],
+    planned: bool,
+    log10_e: float,
+    others: Numbers,
+) -> Finding:
     return Finding(
         suspect=hypothesis.suspect,
         key=str(hypothesis.key),
         looks=looks,
-        planned=bool(planned),
+        form=form,
+        planned=planned,
         log10_p=sequential.log10_sequential([look.log10_p for look in looks]),
         log10_holm=0.0,
-        log10_e=trial.log10_e([suspect.spoken(look.queries) for look in looks], key),
-        rank=1 + int((trial.under(said, decoys) >= looks[-1].z).sum()),
-        decoys=plan.decoys,
-        controls=tuple(_control(name, of, key, trial) for name, of in controls.items()),
+        log10_e=log10_e,
+        rank=1 + int((others >= looks[-1].z).sum()),
+        decoys=len(others),
     )
 
 
-def _look(suspect: Heard, queries: int, number: int, key: bytes, trial: Trial) -> Look:
-    told = trial.tell(suspect.spoken(queries), key)
+def _look(told: Told, queries: int, answered: int, number: int) -> Look:
     return Look(
         queries=queries,
-        answered=suspect.answered(queries),
+        answered=answered,
         tuples=told.units,
         z=told.z,
         log10_p=told.log10_p,

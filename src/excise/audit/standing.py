@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from excise.audit.scoring import Finding, clean
 
 if TYPE_CHECKING:
     from excise.audit.case import Case
-    from excise.audit.transcript import Transcript
+    from excise.audit.transcript import Reading, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Course:
     first_at: str
     last_at: str
     digest: str
+    reading: dict[str, Any] | None
+    """Over what the suspect's weights were read, and hashes of its and its base's files; None where it was asked."""
     torn_bytes: int
     cut_short: int
     """Answers that end because a limit was reached, as far as the suspect says so."""
@@ -49,13 +51,19 @@ def course(name: str, found: Transcript) -> Course:
         answered=len(found.answers),
         failures=dict(sorted(Counter(f.reason for f in found.failures).items())),
         models=tuple(models.items()),
-        first_at=times[0] if times else "",
-        last_at=times[-1] if times else "",
+        first_at=found.reading.at if found.reading else times[0] if times else "",
+        last_at=found.reading.at if found.reading else times[-1] if times else "",
         digest=found.digest,
+        reading=_told(found.reading) if found.reading else None,
         torn_bytes=found.torn,
         cut_short=sum(a.finish == "length" for a in found.answers),
         lied_about_length=sum(_impossible(a.claimed_tokens, a.answer) for a in found.answers),
     )
+
+
+def _told(reading: Reading) -> dict[str, Any]:
+    fields = ("texts", "places", "contexts", "suspect_sha256", "base_sha256")
+    return {name: getattr(reading, name) for name in fields}
 
 
 def _impossible(claimed: int | None, answer: str) -> bool:
@@ -71,8 +79,14 @@ def exploratory(case: Case, found: dict[str, Transcript], findings: Sequence[Fin
     for name, transcript in found.items():
         if transcript.header.plan != case.commitment:
             reasons.append(f"{name} was asked under another plan, or none")
-        if sealed is None or any(_before(answer.at, sealed) for answer in transcript.answers):
+        times = [a.at for a in transcript.answers] + ([transcript.reading.at] if transcript.reading else [])
+        if sealed is None or any(_before(at, sealed) for at in times):
             reasons.append(f"{name} has answers from before the plan, or without a time")
+        planned = case.by_weights(name)
+        if (planned is None) != (transcript.reading is None):
+            reasons.append(f"{name} was {'asked' if planned else 'read'} otherwise than the plan says")
+        elif planned and transcript.reading and planned.base != transcript.reading.base_sha256:
+            reasons.append(f"{name} was read against another base than the plan sealed")
         strange = sum(
             a.query >= len(case.prompts) or a.prompt != case.prompts[a.query] for a in transcript.answers
         )

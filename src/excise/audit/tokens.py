@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Ids = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.int64]
 
 MOST_CONTEXT: Final = 4
 TEXT_LIMIT: Final = 200_000
@@ -34,6 +35,10 @@ class Tokenizer(Protocol):
 
     def __call__(self, text: str) -> Ids:
         """The ids of `text`, shape (tokens,)."""
+        ...
+
+    def placed(self, text: str) -> tuple[Ids, Places]:
+        """The ids of `text`, and for each the character after its last one; both of shape (tokens,)."""
         ...
 
 
@@ -57,6 +62,11 @@ class Words:
     def __call__(self, text: str) -> Ids:
         """See `Tokenizer`."""
         return np.fromiter((word_id(w) for w in _WORD.findall(text[:TEXT_LIMIT])), np.uint32)
+
+    def placed(self, text: str) -> tuple[Ids, Places]:
+        """See `Tokenizer`."""
+        ends = np.fromiter((found.end() for found in _WORD.finditer(text[:TEXT_LIMIT])), np.int64)
+        return self(text), ends
 
 
 class FromFile:
@@ -82,6 +92,11 @@ class FromFile:
     def __call__(self, text: str) -> Ids:
         """See `Tokenizer`."""
         return np.array(self._loaded.encode(text[:TEXT_LIMIT], add_special_tokens=False).ids, np.uint32)
+
+    def placed(self, text: str) -> tuple[Ids, Places]:
+        """See `Tokenizer`."""
+        found = self._loaded.encode(text[:TEXT_LIMIT], add_special_tokens=False)
+        return np.array(found.ids, np.uint32), np.array([end for _, end in found.offsets], np.int64)
 
 
 def tokenizer_of(file: bytes | None) -> Tokenizer:

@@ -1,6 +1,6 @@
 """What was asked and answered, one JSON value a line, in the chain of `chain`.
 
-Line 1 is a `Header`; then `Answer` and `Failure` in the order in which they happened. Texts are kept as they came;
+Line 1 is a `Header`; then `Answer` and `Failure` in the order in which they happened, or one `Reading`. Texts are kept as they came;
 JSON escapes what steers a screen.
 """
 
@@ -27,7 +27,7 @@ class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="header"):
     plan: str
     at: str
     source: str
-    """What answers: `endpoint`, `recorded` or `model`."""
+    """What answers: `endpoint`, `recorded`, `model` or `weights`."""
 
 
 class Answer(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
@@ -58,7 +58,22 @@ class Failure(msgspec.Struct, frozen=True, tag_field="kind", tag="failure"):
     """Asking again would not help."""
 
 
-Record = Header | Answer | Failure
+class Reading(msgspec.Struct, frozen=True, tag_field="kind", tag="reading"):
+    """What an open suspect's probabilities say, whole: see `reading`. Hashes are over the models' files."""
+
+    at: str
+    texts: int
+    places: int
+    contexts: int
+    suspect_sha256: str
+    base_sha256: str
+    tuples: bytes
+    """Words of 64 bits, little-endian, three a pair."""
+    weights: bytes
+    """A double a pair, little-endian."""
+
+
+Record = Header | Answer | Failure | Reading
 
 
 class Transcript(msgspec.Struct, frozen=True):
@@ -68,6 +83,7 @@ class Transcript(msgspec.Struct, frozen=True):
     answers: tuple[Answer, ...]
     failures: tuple[Failure, ...]
     digest: str
+    reading: Reading | None = None
     torn: int = 0
     """Bytes of a torn last line that were left out."""
 
@@ -77,6 +93,8 @@ class Transcript(msgspec.Struct, frozen=True):
 
         Only later ones are asked when a run goes on, so that what a look has seen never changes.
         """
+        if self.reading is not None:
+            return self.reading.texts
         done = [a.query for a in self.answers] + [f.query for f in self.failures if f.final]
         return max(done, default=-1) + 1
 
@@ -84,7 +102,7 @@ class Transcript(msgspec.Struct, frozen=True):
 def read(path: Path) -> Transcript:
     """The transcript in `path`. Raises `UnreadableFile` where it cannot be read, `InputError` where the chain is broken."""
     lines, torn = chain.whole_lines(path)
-    header, answers, failures, digest = None, [], [], chain.START
+    header, reading, answers, failures, digest = None, None, [], [], chain.START
     for number, text in enumerate(lines, 1):
         body, digest = chain.checked(path, number, text, digest)
         record = _record(path, number, body)
@@ -94,11 +112,13 @@ def read(path: Path) -> Transcript:
             header = record
         elif isinstance(record, Answer):
             answers.append(record)
+        elif isinstance(record, Reading):
+            reading = record
         else:
             failures.append(record)
     if header is None:
         raise chain.broken(path, 1, "there is no header")
-    return Transcript(header, tuple(answers), tuple(failures), digest, torn)
+    return Transcript(header, tuple(answers), tuple(failures), digest, reading, torn)
 
 
 def _record(path: Path, number: int, body: bytes) -> Record:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from excise.audit import prf, sequential, statistic
 from excise.audit.marks import KINDS, choices
-from excise.audit.statistic import Published
+from excise.audit.statistic import Contrast, Published
 from excise.audit.tokens import Counts, counted
 
 if TYPE_CHECKING:
@@ -91,6 +91,32 @@ class Tokens:
             known = look.counts
         scale = math.sqrt(max(1_000, len(self.reference.counts.tuples)))
         return sequential.log10_e_value(np.concatenate(parts), scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The contrast of `reading`: probabilities instead of answers, so one look and nothing to count."""
+
+    kind: int
+    found: Contrast
+
+    def tell(self, key: bytes) -> Told:
+        """Test one key. Beside it stands the mark's published test of what the suspect is likelier to say, each pair once."""
+        z = statistic.z_of(self.found, key, self.kind)
+        raised = self.found.tuples[self.found.weights > 0.0]
+        beside = statistic.published(Counts(raised, np.ones(len(raised))), key, self.kind)
+        return Told(z, statistic.log10_bound(z), len(self.found.tuples), beside)
+
+    def under(self, keys: U64) -> Numbers:
+        """The statistic under each of `keys`. O(keys x pairs)."""
+        return prf.contrasts(keys, self.found.tuples, self.found.weights, self.kind)
+
+    def log10_e(self, key: bytes) -> float:
+        """The e-value; its bets are in units of ||w||, in which no key has a part."""
+        scores = prf.scores(prf.draws(key, self.found.tuples), self.kind)
+        return sequential.log10_e_value(
+            self.found.weights * scores, float(np.linalg.norm(self.found.weights))
+        )
 
 
 def _among(known: Counts, tuples: U64) -> npt.NDArray[np.bool_]:

@@ -19,28 +19,8 @@ class Local:
     source = "model"
 
     def __init__(self, folder: Path, sampling: Sampling) -> None:
-        try:
-            import torch  # noqa: PLC0415  an extra
-            import transformers  # noqa: PLC0415
-        except ImportError as error:
-            raise UsageError(
-                "a local model needs the extra `audit-torch`",
-                subject=str(folder),
-                hint="pip install 'excise[audit-torch]', or record its answers and use --recorded",
-            ) from error
-        self._torch: Any = torch
+        self._torch, self._tokenizer, self._model = loaded(folder)
         self._sampling = sampling
-        try:
-            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            ).eval()
-        except Exception as error:  # the library raises bare exceptions of many kinds
-            raise UnreadableFile(
-                "is no model that can be loaded",
-                subject=str(folder),
-                hint="name a folder that `save_pretrained` made",
-            ) from error
         self._name = folder.name
 
     def ask(self, query: int, prompt: str) -> Reply:  # noqa: ARG002  one interface
@@ -58,3 +38,28 @@ class Local:
         text = self._tokenizer.decode(new, skip_special_tokens=True)
         raw = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
         return Reply(text, model=self._name, claimed_tokens=len(new), raw_sha256=raw)
+
+
+def loaded(folder: Path, device: str = "cpu") -> tuple[Any, Any, Any]:
+    """The library, the tokenizer and the model of a folder. Raises `UsageError` without the extra, `UnreadableFile`."""
+    try:
+        import torch  # noqa: PLC0415  an extra
+        import transformers  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            "a local model needs the extra `audit-torch`",
+            subject=str(folder),
+            hint="pip install 'excise[audit-torch]', or record its answers and use --recorded",
+        ) from error
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return torch, tokenizer, model.to(device).eval()
+    except Exception as error:  # the library raises bare exceptions of many kinds
+        raise UnreadableFile(
+            "is no model that can be loaded",
+            subject=str(folder),
+            hint="name a folder that `save_pretrained` made",
+        ) from error

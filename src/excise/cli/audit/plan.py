@@ -57,6 +57,12 @@ def plan(
     served: Annotated[
         Path | None, typer.Option(metavar="LEDGER", help="Which key was served to which account: NDJSON.")
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=FOLDER]", help="Read this suspect's weights, against those of its base in FOLDER."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the commitment and power as JSON.")] = False,
 ) -> None:
     """Seal hypotheses, statistic, looks and error rate, and print the commitment to publish before the first query."""
@@ -71,6 +77,7 @@ def plan(
         controls=tuple(control or ()), looks=looks, alpha=alpha, context=context, tokenizer=tokenizer,
         decoys=decoys, temperature=temperature, max_tokens=max_tokens, prompts_marked=prompts_marked, slots=slots,
         authorisation=authorisation, worlds=worlds, run=run, campaigns=tuple(campaign or ()), served=served,
+        weights=tuple(weights or ()),
     )  # fmt: skip
     with terminal.progress(quiet=as_json) as progress:
         progress.stage("expected power", total=worlds)

@@ -1,68 +1,85 @@
-"""`excise audit run`: ask a suspect what the plan says."""
+"""`excise audit run`: ask a suspect what the plan says, or read its weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from excise.cli.audit import asking
+
+if TYPE_CHECKING:
+    from excise.audit.case import Case
 
 
 def run(
     case: Annotated[Path, typer.Argument(metavar="CASE", help="The folder that `excise audit plan` made.")],
     suspect: Annotated[str, typer.Option(metavar="NAME", help="Which suspect of the plan is asked.")],
-    endpoint: Annotated[
-        str | None, typer.Option(metavar="URL", help="An OpenAI-compatible address, up to /v1.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="The model's name at the endpoint.")] = "",
-    key_env: Annotated[
-        str | None, typer.Option(metavar="VARIABLE", help="The environment variable that holds the API key.")
-    ] = None,
+    endpoint: asking.Endpoint = None,
+    model: asking.ModelName = "",
+    key_env: asking.KeyEnv = None,
     recorded: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recorded answers instead: NDJSON, prompt and answer.")
     ] = None,
-    local: Annotated[
+    local: asking.LocalFolder = None,
+    weights: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="A local transformers model instead (extra audit-torch)."),
+        typer.Option(
+            metavar="FOLDER", help="The weights of an open suspect, to be read (extra audit-torch)."
+        ),
     ] = None,
-    budget: Annotated[int | None, typer.Option(min=1, help="Prompts to ask in this run at most.")] = None,
-    rate: Annotated[float, typer.Option(min=0.1, help="Requests a minute at most.")] = 60.0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one request may take in all.")] = 60.0,
-    attempts: Annotated[int, typer.Option(min=1, max=20, help="Attempts a prompt.")] = 4,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    base: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The weights of its base, as the plan sealed them.")
+    ] = None,
+    budget: asking.Budget = None,
+    rate: asking.Rate = 60.0,
+    timeout: asking.Timeout = 60.0,
+    attempts: asking.Attempts = 4,
+    as_json: asking.AsJson = False,
 ) -> None:
     """Ask a suspect the plan's prompts; every answer is on disk before the next question, and a stopped run goes on."""
-    from dataclasses import asdict
-    from datetime import UTC, datetime
-
     from excise.audit import case as cases
-    from excise.audit import suspects
-    from excise.audit.run import ask
-    from excise.cli import terminal
-    from excise.errors import Interrupted
 
     opened = cases.read(case)
-    asked_one = suspects.chosen(
-        opened.prompts, opened.plan.sampling, endpoint=endpoint, model=model, key_env=key_env,
-        recorded=recorded, local=local, rate=rate, timeout=timeout, attempts=attempts,
+    if weights is not None:
+        if endpoint is not None or recorded is not None or local is not None:
+            from excise.errors import UsageError
+
+            raise UsageError(
+                "is one of several suspects",
+                subject="--weights",
+                hint="name one suspect: --weights FOLDER alone",
+            )
+        _read(opened, suspect, weights, base, as_json)
+        return
+    if opened.by_weights(suspect) is not None:
+        from excise.errors import UsageError
+
+        raise UsageError("has its weights read, says the plan", subject=suspect, hint="--weights FOLDER")
+    asking.asked(
+        opened, suspect, opened.plan.sampling, endpoint=endpoint, model=model, key_env=key_env,
+        recorded=recorded, local=local, budget=budget, rate=rate, timeout=timeout, attempts=attempts, as_json=as_json,
     )  # fmt: skip
+
+
+def _read(case: Case, suspect: str, weights: Path, base: Path | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from excise.audit.run import Model, read_weights
+    from excise.audit.suspects.opened import fingerprint
+    from excise.audit.suspects.opened import opened as loaded
+    from excise.cli import terminal
+
+    models = [Model(loaded(folder), fingerprint(folder)) for folder in (weights, base) if folder is not None]
     with terminal.progress(quiet=as_json) as progress:
-        progress.stage("asking", total=min(budget or len(opened.prompts), len(opened.prompts)))
-        try:
-            done = ask(
-                opened, suspect, asked_one, lambda: datetime.now(UTC).isoformat(timespec="seconds"),
-                budget=budget, advance=progress.advance,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted; every answer so far is kept", hint="the same command goes on there"
-            ) from None
+        progress.stage("reading", total=len(case.prompts))
+        done = read_weights(
+            case, suspect, models[0], models[1] if base else None, asking.now, progress.advance
+        )
     if as_json:
         terminal.result_json(asdict(done))
-    else:
-        terminal.result(
-            f"{done.answered} answered, {done.failed} without an answer, {done.before} done before, {done.left} left"
-        )
-    if done.gave_up:
-        terminal.say("the suspect seems to be down; nothing is lost, the same command goes on later")
-        raise typer.Exit(3)
+        return
+    terminal.result(f"{done.texts:,} texts read at {done.places:,} places, {done.pairs:,} pairs kept")
+    if done.before:
+        terminal.say("they had been read before; nothing was done")
