@@ -68,6 +68,7 @@ class Bench:
         from transformers import PreTrainedTokenizerFast
 
         self.torch, self.device, self.given = torch, given.device, given
+        torch.set_num_threads(1)  # models this small only wait for each other on more
         texts = docstrings()
         self.tokenizer = tokenizer_of(texts[::7])
         self.fast = PreTrainedTokenizerFast(tokenizer_object=self.tokenizer)
