@@ -17,7 +17,7 @@ from excise.detect import DETECTORS, shared_wrapper
 from excise.detect.detector import Detector
 from excise.detect.groups import count_members
 from excise.detect.habits import find_habits
-from excise.detect.matching import match
+from excise.detect.matching import count_users, match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered
@@ -31,7 +31,8 @@ from excise.ingest.traffic import Traffic as Opened
 from excise.judge.decide import Finding, Findings, decide
 from excise.judge.members import Signal
 from excise.link.linker import leave, link
-from excise.model.clusters import Clusters
+from excise.link.recruits import find_candidates, merge_related, take_in
+from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
 from excise.model.tables import Family, Traffic
 from excise.outcome import about, account_table, harvest_table, present
@@ -212,8 +213,25 @@ def cluster(detectors: Sequence[Detector], traffic: Traffic, settings: Settings)
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
     clusters = link(ties, traffic.accounts, settings.link)
     clusters = leave(clusters, shared_wrapper.strangers(clusters, traffic.habits, p))
+    clusters = complete(clusters, ties, traffic, settings)
     clusters = match(traffic, clusters, share_inside=p["share_inside"])
     return shared_wrapper.fill(clusters, traffic.habits, ties, p)
+
+
+def complete(clusters: Clusters, ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
+    """Merge clusters that are parts of one, then take accounts in that are tied to one by other things and used its wrapper, too seldom to be tied by it.
+
+    Each use without a tie by the wrapper speaks against, by a nat: who belongs comes to be tied, the more often he uses it.
+    """
+    p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
+    near = find_candidates(clusters, ties, traffic.accounts, least_nats=settings.link.edge_nats)
+    near = near[clusters.label[near.account] >= 0]
+    uses = count_users(traffic, clusters, near.account, near.cluster, share_inside=0.0)
+    clusters = merge_related(clusters, near[uses >= 1], ties, settings.link)
+    near = find_candidates(clusters, ties, traffic.accounts, least_nats=settings.link.recruit_nats)
+    near = near[clusters.label[near.account] < 0]
+    uses = count_users(traffic, clusters, near.account, near.cluster, share_inside=p["share_inside"])
+    return take_in(clusters, near[(uses >= 1) & (uses <= near.nats)], ties, settings.link)
 
 
 def weigh(

@@ -11,7 +11,7 @@ import numpy as np
 from excise.detect.habits import account_chunks, columns_of, find_key, flat, hash_index, pack_key
 from excise.detect.pivot import HOUR
 from excise.engine.memory import forget
-from excise.model.clusters import Clusters
+from excise.model.clusters import WRAPPED, Clusters
 from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
 
 _CLUSTER: Final = np.uint64(0xFFFFFF)
@@ -35,6 +35,25 @@ def match(
         forget(e)
     filled = replace(clusters, matched=matched, wrapper=wrapper)
     return replace(filled, items=public_items(traffic, filled))
+
+
+def count_users(
+    traffic: Traffic, clusters: Clusters, account: I32, cluster: I32, *, share_inside: float
+) -> I64:
+    """Return, for each of these accounts, how many exchanges hold wrapper enough of the cluster beside it, which it is not in.
+
+    Only tokens of which the cluster's members are at least `share_inside` of the users count. Linear in the accounts' exchanges.
+    """
+    tokens = _cluster_tokens(traffic.habits, clusters, share_inside, np.inf)
+    e, starts, prompt = traffic.exchanges, traffic.accounts.starts, flat(traffic.systems)
+    index, out = hash_index(tokens), np.zeros(len(account), np.int64)
+    for i, (a, k) in enumerate(zip(account.tolist(), cluster.tolist(), strict=True)):
+        rows = slice(int(starts[a]), int(starts[a + 1]))
+        _, system, user = columns_of(e, rows)
+        matched, wrapper = np.zeros(len(system), np.int32), np.zeros(len(system), np.uint64)
+        _count(tokens, index, np.full(len(system), k, np.int32), system, user, prompt, matched, wrapper)
+        out[i] = int((matched >= WRAPPED).sum())
+    return out
 
 
 def public_items(traffic: Traffic, clusters: Clusters) -> F64:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from excise.judge.facts import gather_facts
 from excise.judge.fuse import FuseSettings, size_prior
+from excise.judge.harvest import harvest_rows
 from excise.judge.members import MemberSettings, Signal, belong
 from excise.judge.verdict import Judgement, judge
 from excise.model.clusters import Clusters
@@ -57,7 +58,6 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     priors = size_prior(clusters.sizes().tolist(), settings.fuse)
     telling = _telling_rows(traffic, clusters, found)
     wrapped = np.bincount(traffic.exchanges.account[telling], minlength=len(traffic.accounts)) > 0
-    start = np.searchsorted(_labels(traffic, clusters, telling), np.arange(len(clusters) + 1))
     out = []
     for k in range(len(clusters)):
         judgement = judge(
@@ -79,22 +79,33 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
             members
         ):  # mostly strangers: one signal may be chance
             accused &= _layers_shown(members, speaking, found.signals) >= 2
-        harvest = telling[start[k] : start[k + 1]]
-        harvest = harvest[np.isin(traffic.exchanges.account[harvest], members[accused])]
-        out.append(_finding(k, judgement, members, belonging, accused, harvest, shown))
-    return out
+        likely = (belonging >= settings.member.least) & wrapped[members] & ~declared
+        accused |= likely & _follows(members, accused, clusters, settings.member)
+        out.append(_finding(k, judgement, members, belonging, accused, shown))
+    return _name_harvest(traffic, clusters, telling, out)
+
+
+def _name_harvest(
+    traffic: Traffic, clusters: Clusters, telling: I64, findings: Sequence[Finding]
+) -> list[Finding]:
+    """Return the findings with the exchanges of their accused accounts that are part of a harvest."""
+    accused, asking = np.zeros((2, len(traffic.accounts)), np.bool_)
+    for f in findings:
+        accused[f.members[f.accused]] = True
+        asking[f.members[f.accused]] = f.judgement.verdict == "distillation"
+    rows = harvest_rows(traffic, clusters, telling, accused, asking)
+    label = clusters.label[traffic.exchanges.account[rows]]
+    rows, label = rows[np.argsort(label, kind="stable")], np.sort(label, kind="stable")
+    starts = np.searchsorted(label, np.arange(len(clusters) + 1))
+    return [replace(f, harvest=rows[starts[f.cluster] : starts[f.cluster + 1]]) for f in findings]
 
 
 def _telling_rows(traffic: Traffic, clusters: Clusters, found: Findings) -> I64:
-    """Exchanges that hold the wrapper or show another signal of their cluster, by cluster."""
+    """Exchanges that hold the wrapper or show another signal of their cluster, ascending."""
     rows = clusters.wrapped_rows(traffic.exchanges)
     for other in found.rows.values():
         rows = np.union1d(rows, other)
-    return rows[np.argsort(_labels(traffic, clusters, rows), kind="stable")]
-
-
-def _labels(traffic: Traffic, clusters: Clusters, rows: I64) -> I32:
-    return clusters.label[traffic.exchanges.account[rows]]
+    return rows
 
 
 def _membership(
@@ -121,11 +132,24 @@ def _membership(
     deep = float(np.quantile(depth, 0.75))
     some = depth >= settings.some_depth * deep
     some |= _shows(members, [s for s in mine if s.tied]) | (_layers_shown(members, evidence, signals) >= 2)
-    much = (depth >= settings.depth * deep) & (private >= settings.least_private)
+    least = settings.depth if rate > 0 else settings.lone_depth
+    much = (depth >= least * deep) & (private >= settings.least_private)
     much &= depth > float(depth[declared].max(initial=0.0))
     return belonging, (shows & some & (company >= settings.some_company * rate)) | (
         much & (company >= settings.company * rate)
     )
+
+
+def _follows(members: I32, accused: Bool, clusters: Clusters, settings: MemberSettings) -> Bool:
+    """Return who is tied to most of the accused, where these are most of the cluster, and has wrappers that it has to itself."""
+    if accused.sum() < settings.majority * len(members):
+        return np.zeros(len(members), np.bool_)
+    mine = clusters.edges_of(int(clusters.label[members[0]]))
+    a, b = np.searchsorted(members, clusters.edges.a[mine]), np.searchsorted(members, clusters.edges.b[mine])
+    tied = np.bincount(a, weights=accused[b], minlength=len(members)) + np.bincount(
+        b, weights=accused[a], minlength=len(members)
+    )
+    return (tied >= settings.follows * accused.sum()) & (clusters.private[members] >= settings.least_private)
 
 
 def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
@@ -168,12 +192,11 @@ def _finding(
     members: I32,
     belonging: F64,
     accused: Bool,
-    harvest: I64,
     shown: tuple[str, ...],
 ) -> Finding:
     """A verdict that accuses needs two accounts that it is about; else nothing is claimed."""
     if judgement.verdict in ACCUSING and accused.sum() < 2:
         judgement = judgement.without_claim(float(accused.mean()))
     if judgement.verdict not in ACCUSING:
-        accused, harvest = np.zeros(len(members), np.bool_), harvest[:0]
-    return Finding(k, judgement, members, belonging, accused, harvest, shown)
+        accused = np.zeros(len(members), np.bool_)
+    return Finding(k, judgement, members, belonging, accused, np.zeros(0, np.int64), shown)

@@ -85,7 +85,9 @@ def public_items(case: Case) -> tuple[InnocentVerdict, str]:
 def fixed_prompt_client(case: Case) -> tuple[InnocentVerdict, str]:
     """A popular client or product with a fixed system prompt, used by strangers or under customers' own keys."""
     f = case.facts
-    together = case.shows("pivot", "multiplicity", "displacement", "block-replay", "echo", "payment")
+    together = case.shows(
+        "pivot", "multiplicity", "displacement", "block-replay", "echo", "payment", least=ACT
+    )
     if f.one_system >= MOST and not together:
         return (
             "likely",
@@ -106,7 +108,7 @@ def class_or_hackathon(case: Case) -> tuple[InnocentVerdict, str]:
     """A class, a course or a hackathon: many people, one task, some days, and conversations."""
     f = case.facts
     cohort = f.programme >= 0.5 or f.mail >= 0.5
-    together = case.shows("payment", "pivot", "multiplicity", "block-replay")
+    together = case.shows("payment", "pivot", "multiplicity", "block-replay", least=ACT)
     if cohort and f.single < MOST and f.active_days <= 14 and not together:
         return (
             "likely",
@@ -185,6 +187,10 @@ _TOLD: Final = 0.05
 """Nats from which evidence is told at all."""
 SECOND: Final = 0.3
 """What 1 nat counts where it is not the strongest of its layer, at the default of `judge.fuse.second`."""
+
+
+ACT: Final = 2 * SECOND
+"""What 2 nats count where they are not the strongest of their layer: accounts that act together are no mere users of one thing."""
 
 
 EXPLANATIONS: Final[tuple[tuple[str, Callable[[Case], tuple[InnocentVerdict, str]]], ...]] = (

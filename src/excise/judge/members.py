@@ -38,8 +38,9 @@ class MemberSettings:
     that an account shares with the typical member. company: a member without a signal must be tied to members that show
     one, at least at this part of the rate at which the cluster's members show one; some_company: the same for a member that shows one
     itself. depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
-    cluster's upper quartile; some_depth: the same for a member that shows a signal. least_private: of a member without a signal,
+    cluster's upper quartile; lone_depth: the same where no member shows a signal; some_depth: the same for a member that shows a signal. least_private: of a member without a signal,
     wrappers that the cluster has to itself.
+    majority, follows: where at least this part of a cluster is accused, so is who is tied to at least that part of these.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
     layers only.
     """
@@ -51,9 +52,12 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.5
-    depth: float = 0.7
+    depth: float = 0.5
+    lone_depth: float = 0.7
     some_depth: float = 0.25
     least_private: float = 0.5
+    majority: float = 0.6
+    follows: float = 0.7
     least_share: float = 0.25
 
 

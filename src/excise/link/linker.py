@@ -24,6 +24,7 @@ class LinkSettings:
 
     `split_modularity`: structure above which a community is cut. `tie_nats`: most that one detector's tie of a pair counts.
     `core_density`: mean weight of a pair of a core, as a share of what one strong tie weighs.
+    `recruit_nats`: what ties of an account in no cluster to the members of one must add up to for a second look at it.
     `bound_share`: share of the smaller cluster that must be bound to a larger one to be merged with it.
     """
 
@@ -34,6 +35,7 @@ class LinkSettings:
     core_density: float = 0.2
     tie_nats: float = 12.0
     bound_share: float = 0.5
+    recruit_nats: float = 10.0
 
 
 def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Clusters:
@@ -66,10 +68,10 @@ def merge_bound(label: I64, ties: Sequence[Ties], accounts: Accounts, *, least_s
         join = np.flatnonzero(both & (bound >= least_share * size[x]) & (bound >= 2))
         if not len(join):
             return label
-        label = _into_larger(join, x, y, bound / size[x], len(size))[label]
+        label = into_larger(join, x, y, bound / size[x], len(size))[label]
 
 
-def _into_larger(join: I64, x: I64, y: I64, share: F64, clusters: int) -> I64:
+def into_larger(join: I64, x: I64, y: I64, share: F64, clusters: int) -> I64:
     """Return, for each cluster, the one that it becomes part of: each small one joins the one that binds most of it."""
     order = join[np.lexsort((y[join], -share[join], x[join]))]
     first = order[np.append(True, x[order][1:] != x[order][:-1])]
