@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scene import START, traffic_of
 
 from excise.judge.harvest import harvest_rows
 from excise.link.linker import gather, join_ties
+from scene import START, traffic_of
 
 SESSIONS = ("", "s1", "s2")
 PROMPTS = (None, "You are a clerk.", "You grade answers.")
@@ -64,7 +64,7 @@ def test_a_signal_of_its_own_names_a_row():
     assert named([(0, 0, 0, 0, False), (0, 0, 0, 0, False)], {"a0"}, telling=(1,)) == [1]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(ROW, min_size=1, max_size=14),
     st.sets(st.integers(0, 2)),
