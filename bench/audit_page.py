@@ -1,4 +1,4 @@
-"""The page of the audit's figures has a part a program; each writes its own and leaves the other."""
+"""The page of the audit's figures has a part a program, and each part its sections; each is written in its place."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 
-def write(path: Path, title: str, lines: list[str]) -> None:
-    """Put `lines` under `## title`, in place of that part up to the next of its rank or at the end."""
-    part = f"## {title}\n\n" + "\n".join(lines).strip() + "\n"
+def write(path: Path, heading: str, lines: list[str]) -> None:
+    """Put `lines` under `heading` (`## …` or `### …`), in place of what is there up to the next heading of its rank or above."""
+    rank = len(heading) - len(heading.lstrip("#"))
+    part = f"{heading}\n\n" + "\n".join(lines).strip() + "\n"
     old = path.read_text("utf-8") if path.exists() else "# What an audit finds, and whom it accuses wrongly\n"
-    found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", old, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^{re.escape(heading)}\n.*?(?=^#{{1,{rank}}} |\Z)", old, re.MULTILINE | re.DOTALL)
     if found is None:
         new = f"{old.rstrip()}\n\n{part}"
     else:

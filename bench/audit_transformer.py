@@ -28,10 +28,10 @@ from excise.audit.reading import read
 from excise.audit.statistic import contrast, log10_bound, published, z_of
 
 TITLE = "Small transformers"
-NULL = 20_000
+NULL = 15_000
 READ = 1_000
 """Texts that open weights are read over."""
-KEYS = 3
+KEYS = 2
 CANDIDATES = 4
 """Answers of which re-ranking serves one."""
 
@@ -210,10 +210,10 @@ def device_of(said: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=800, help="of 64 pieces, for the base and the teachers")
+    parser.add_argument("--steps", type=int, default=700, help="of 64 pieces, for the base and the teachers")
     parser.add_argument("--scale", type=int, default=1, help="width and depth; 4 and more for a GPU")
-    parser.add_argument("--queries", type=int, default=3_000)
-    parser.add_argument("--pieces", type=int, default=3_000)
+    parser.add_argument("--queries", type=int, default=2_500)
+    parser.add_argument("--pieces", type=int, default=2_500)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
         "--work", type=Path, default=Path("demo/audit"), help="where models and answers are kept"
@@ -238,7 +238,7 @@ def main() -> None:
     ]
     print("\n".join(lines[-2:]))
     if given.out:
-        write(given.out, TITLE, lines)
+        write(given.out, f"## {TITLE}", lines)
 
 
 if __name__ == "__main__":

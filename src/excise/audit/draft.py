@@ -12,9 +12,11 @@ import msgspec
 
 from excise import __version__
 from excise.audit import case, keys, plan, power, texts
+from excise.audit.marks import KINDS
 from excise.audit.marks.choices import Slot
+from excise.audit.pilot import estimated
 from excise.audit.plan import ByWeights, Dose, File, Hypothesis, Plan, Sampling
-from excise.audit.tokens import tokenizer_of
+from excise.audit.tokens import counted, tokenizer_of, tuples_of
 from excise.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Wishes:
     campaigns: tuple[str, ...] = ()
     served: Path | None = None
     weights: tuple[str, ...] = ()
+    pilot: str | None = None
 
 
 def sealed(
@@ -79,7 +82,8 @@ def sealed(
         dose=_dose(wishes, names),
         weights=tuple(_by_weights(said) for said in wishes.weights),
     )
-    return _with_power(plan.checked(drafted), wishes.worlds, advance), files
+    told = _with_power(plan.checked(drafted), wishes.worlds, advance)
+    return (_with_pilot(told, wishes, held) if wishes.pilot else told), files
 
 
 def written(out: Path, drafted: Plan, files: dict[str, bytes]) -> dict[str, Any]:
@@ -88,6 +92,7 @@ def written(out: Path, drafted: Plan, files: dict[str, bytes]) -> dict[str, Any]
     return {
         "commitment": commitment,
         "power": [{"share": p.share, "power": p.power, "worlds": p.worlds} for p in drafted.power],
+        "pilot": msgspec.to_builtins(drafted.pilot),
     }
 
 
@@ -179,3 +184,47 @@ def _with_power(drafted: Plan, worlds: int, advance: Callable[[], None]) -> Plan
     share = drafted.alpha / len(drafted.hypotheses)
     found = power.simulated(purpose, drafted.looks, share, worlds, advance=advance)
     return msgspec.structs.replace(drafted, power=found)
+
+
+def _with_pilot(drafted: Plan, wishes: Wishes, held: Keys) -> Plan:
+    said, _, file = (wishes.pilot or "").partition("=")
+    name = keys.parse_name(said, held.epoch)
+    _check_pilot(drafted, name, file)
+    answers = texts.answers(Path(file))
+    asked = {row.prompt for row in answers}
+    if not asked.isdisjoint(texts.prompts(wishes.prompts)):
+        raise UsageError(
+            "shares prompts with the plan",
+            subject="--pilot",
+            hint="what was seen before is no part of the test",
+        )
+    tokenizer = tokenizer_of(
+        None if wishes.tokenizer == "words" else texts.read_bytes(Path(wishes.tokenizer), "a tokenizer.json")
+    )
+    before = texts.answers(wishes.reference) if wishes.reference else ()
+    said_before, said_in_pilot = (
+        tuples_of([row.answer for row in rows], tokenizer, drafted.context) for rows in (before, answers)
+    )
+    share = drafted.alpha / len(drafted.hypotheses)
+    found = estimated(
+        said_in_pilot, counted(said_before), held.key(name), KINDS[name.purpose], drafted.looks, share
+    )
+    digest = texts.digest(texts.read_bytes(Path(file), "the pilot's answers"))
+    return msgspec.structs.replace(drafted, pilot=plan.Pilot(str(name), digest, found))
+
+
+def _check_pilot(drafted: Plan, name: KeyName, file: str) -> None:
+    if not file:
+        raise UsageError("is not KEY=FILE", subject="--pilot", hint="--pilot red-green:pilot@1=pilot.ndjson")
+    if any(h.key == name for h in drafted.hypotheses):
+        raise UsageError(
+            "is a key of the plan: its coins would be tossed twice",
+            subject=f"--pilot {name}",
+            hint="mark the pilot's text under a key that is never tested",
+        )
+    if name.purpose not in KINDS or name.purpose != drafted.hypotheses[0].key.purpose:
+        raise UsageError(
+            "marks otherwise than the plan's first key, or not in tokens",
+            subject=f"--pilot {name}",
+            hint="a pilot foretells the power of its own mark",
+        )

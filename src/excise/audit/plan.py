@@ -65,6 +65,25 @@ class Power(msgspec.Struct, frozen=True):
     worlds: int
 
 
+class Estimate(msgspec.Struct, frozen=True):
+    """Power of the plan as a pilot of `answers` foretells it: z there, the exponent of its growth, and a range of 90 %."""
+
+    answers: int
+    z: float
+    growth: float
+    power: float
+    low: float
+    high: float
+
+
+class Pilot(msgspec.Struct, frozen=True):
+    """A sample that was looked at before the plan, of a model under a key of its own; nothing of it enters the test."""
+
+    key: str
+    sha256: str
+    estimate: Estimate
+
+
 class Dose(msgspec.Struct, frozen=True):
     """What a campaign received under one key. `tokens` is 0 where the traffic does not say."""
 
@@ -97,6 +116,7 @@ class Plan(msgspec.Struct, frozen=True):
     power: tuple[Power, ...] = ()
     dose: tuple[Dose, ...] = ()
     weights: tuple[ByWeights, ...] = ()
+    pilot: Pilot | None = None
 
 
 def encoded(plan: Plan) -> bytes:

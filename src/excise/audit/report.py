@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 
 from excise import __version__
@@ -110,6 +111,7 @@ def document(judged: Judged, *, opened: bool) -> dict[str, Any]:
         "attribution": [_attribution(name, judged.findings) for name in _names(judged.findings)],
         "suspects": [asdict(one) for one in judged.courses],
         "power": [asdict_struct(p) for p in plan.power],
+        "pilot": msgspec.to_builtins(plan.pilot),
         "dose": [asdict_struct(d) for d in plan.dose],
         "not_claimed": list(NOT_CLAIMED),
         "limits": list(LIMITS),

