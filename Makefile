@@ -49,7 +49,7 @@ format: $(VENV)/dev  ## mend what can be mended by itself
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-options
 lock: $(VENV)/dev  ## choose versions anew within the ranges of pyproject.toml
-	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --upgrade --extra build --extra dev --extra postgres \
+	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --upgrade --extra build --extra dev --extra postgres --extra spark \
 		--output-file requirements-dev.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --upgrade --extra build --constraint requirements-dev.txt \
 		--output-file requirements.txt pyproject.toml

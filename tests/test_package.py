@@ -83,7 +83,7 @@ def locked(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("name", "extras"),
-    [("requirements.txt", ["build"]), ("requirements-dev.txt", ["build", "dev", "postgres"])],
+    [("requirements.txt", ["build"]), ("requirements-dev.txt", ["build", "dev", "postgres", "spark"])],
 )
 def test_the_locks_fit_the_ranges(name, extras):
     pins = locked(name)

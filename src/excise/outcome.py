@@ -182,7 +182,7 @@ def about(
 ) -> dict[str, Any]:  # fmt: skip
     """Return `run.json`, but for the version of the product."""
     verdicts = {v: sum(c.verdict == v for c in campaigns) for v in sorted({c.verdict for c in campaigns})}
-    at = traffic.exchanges.at
+    first, last = traffic.period()
     return {
         "schema": RUN_SCHEMA,
         "product": "excise",
@@ -198,14 +198,14 @@ def about(
         ],
         "skipped_detectors": [d.id for d in DETECTORS if d not in detectors],
         "counts": {
-            "exchanges": len(traffic.exchanges),
+            "exchanges": int(traffic.accounts.volume().sum()),
             "accounts": len(traffic.accounts),
             "campaigns": len(campaigns),
             "accused_accounts": sum(c.accounts for c in campaigns if c.verdict in ACCUSING),
             "harvest_exchanges": tables[1].num_rows,
             "verdicts": verdicts,
         },
-        "period": {"first": iso_time(at.min()), "last": iso_time(at.max())},
+        "period": {"first": iso_time(first), "last": iso_time(last)},
         "events": [
             {"at": when, "kind": kind, "label": label}
             for when, kind, label in _dated(opened)

@@ -34,11 +34,11 @@ from excise.link.linker import leave, link
 from excise.link.recruits import find_candidates, merge_related, take_in
 from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
-from excise.model.tables import Family, Traffic
+from excise.model.tables import I64, Family, Traffic
 from excise.outcome import about, account_table, harvest_table, present
 from excise.settings import Settings
 from excise.sketch.assemble import assemble
-from excise.sketch.available import available_kinds
+from excise.sketch.available import available_kinds, seen_columns
 from excise.sketch.exchanges import COLUMNS, sketch_batch
 from excise.sketch.gathering import Gathering, Piece, bits_for
 from excise.sketch.lexicon import load_pack
@@ -98,7 +98,7 @@ def scan(
         with clock.stage("sorting"):
             traffic, duplicates = sort(gathered, opened, settings, threads or os.cpu_count() or 1, since)
         remembered = Remembered(kept, opened) if kept else opened
-        rejected = _with_duplicates(
+        rejected = with_duplicates(
             kept.rejected() if kept else opened.rejected, duplicates, gathered.rows, max_bad_rows
         )
         detectors = usable(DETECTORS, traffic)
@@ -173,7 +173,9 @@ def sort(
     starts = np.append(0, np.cumsum(np.bincount(whole.exchanges.account, minlength=len(whole.names))))
     accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
     events = code_events(opened.events, accounts, seed=settings.seed)
-    kinds = available_kinds(whole.exchanges, accounts, events, has_accounts=opened.accounts is not None)
+    kinds = available_kinds(
+        seen_columns(whole.exchanges), accounts, events, has_accounts=opened.accounts is not None
+    )
     habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
     families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
     traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
@@ -191,7 +193,7 @@ def _numbered(
         row += len(batch)
 
 
-def _with_duplicates(rejected: Rejected, duplicates: int, rows: int, most: float) -> Rejected:
+def with_duplicates(rejected: Rejected, duplicates: int, rows: int, most: float) -> Rejected:
     """Count repeated ids among the bad rows."""
     if not duplicates:
         return rejected
@@ -210,27 +212,43 @@ def _with_duplicates(rejected: Rejected, duplicates: int, rows: int, most: float
 def cluster(detectors: Sequence[Detector], traffic: Traffic, settings: Settings) -> Clusters:
     """Tie accounts by every signal, join the ties, find the clusters, and the exchanges that hold a cluster's wrapper."""
     ties = find_ties(detectors, traffic, settings.detect)
+    clusters = complete(join(ties, traffic, settings), ties, traffic, settings)
+    return hold(clusters, ties, traffic, settings)
+
+
+def join(ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
+    """Join ties into clusters, without those who only use what a cluster published. Reads no exchange."""
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
     clusters = link(ties, traffic.accounts, settings.link)
-    clusters = leave(clusters, shared_wrapper.strangers(clusters, traffic.habits, p))
-    clusters = complete(clusters, ties, traffic, settings)
+    return leave(clusters, shared_wrapper.strangers(clusters, traffic.habits, p))
+
+
+def hold(clusters: Clusters, ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
+    """Find the exchanges that hold their cluster's wrapper, and how many wrappers each account shares."""
+    p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
     clusters = match(traffic, clusters, share_inside=p["share_inside"])
     return shared_wrapper.fill(clusters, traffic.habits, ties, p)
 
 
-def complete(clusters: Clusters, ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
+def complete(
+    clusters: Clusters,
+    ties: Sequence[Ties],
+    traffic: Traffic,
+    settings: Settings,
+    count: Callable[..., I64] = count_users,
+) -> Clusters:
     """Merge clusters that are parts of one, then take accounts in that are tied to one by other things and used its wrapper, too seldom to be tied by it.
 
-    Each use without a tie by the wrapper speaks against, by a nat: who belongs comes to be tied, the more often he uses it.
+    `count` is what counts uses (as `count_users` does). Each use without a tie by the wrapper speaks against, by a nat: who belongs comes to be tied, the more often he uses it.
     """
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
     near = find_candidates(clusters, ties, traffic.accounts, least_nats=settings.link.edge_nats)
     near = near[clusters.label[near.account] >= 0]
-    uses = count_users(traffic, clusters, near.account, near.cluster, share_inside=0.0)
+    uses = count(traffic, clusters, near.account, near.cluster, share_inside=0.0)
     clusters = merge_related(clusters, near[uses >= 1], ties, settings.link)
     near = find_candidates(clusters, ties, traffic.accounts, least_nats=settings.link.recruit_nats)
     near = near[clusters.label[near.account] < 0]
-    uses = count_users(traffic, clusters, near.account, near.cluster, share_inside=p["share_inside"])
+    uses = count(traffic, clusters, near.account, near.cluster, share_inside=p["share_inside"])
     return take_in(clusters, near[(uses >= 1) & (uses <= near.nats)], ties, settings.link)
 
 

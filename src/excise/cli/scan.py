@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from excise.model.run import Run
+
+
+class Engine(StrEnum):
+    """What does the work of a scan."""
+
+    embedded = "embedded"
+    spark = "spark"
 
 
 def scan(
@@ -42,6 +55,13 @@ def scan(
         Path | None, typer.Option(help="Folder to go on from: files that were read are not read again.")
     ] = None,
     window: Annotated[str | None, typer.Option(help="Leave out, and forget, what is older, as 90d.")] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="What does the work: this process, or an Apache Spark cluster.")
+    ] = Engine.embedded,
+    master: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The cluster, as spark://host:7077; default: Spark's own."),
+    ] = None,
     fail_on: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Exit with 10 if a campaign has this confidence.")
     ] = None,
@@ -52,7 +72,6 @@ def scan(
     import signal
     from dataclasses import replace
 
-    from excise import pipeline
     from excise.cli import terminal
     from excise.engine.budget import parse_bytes
     from excise.ingest.ledger import parse_share
@@ -67,13 +86,13 @@ def scan(
     if no_text:
         chosen = replace(chosen, keep_text=False)
     share = parse_share(max_bad_rows)
+    chosen_engine = _engine(engine, master, threads=threads, state=state, edge=edge)
     folder.check_writable(out, replace=force)
     with terminal.progress(quiet=as_json) as progress:
-        run = pipeline.scan(
-            source, accounts=accounts, events=events, asn=asn, edge=edge, format=format_, max_bad_rows=share,
-            pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None,
-            settings=chosen, threads=threads, progress=progress,
-            memory=parse_bytes(memory) if memory else None, spill=spill, state=state, window=parse_window(window) if window else None,
+        run = chosen_engine(
+            source, accounts=accounts, events=events, asn=asn, format=format_, max_bad_rows=share,
+            pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None, settings=chosen, progress=progress,
+            memory=parse_bytes(memory) if memory else None, spill=spill, window=parse_window(window) if window else None,
         )  # fmt: skip
     folder.write(run, out, replace=force)
     for name in (
@@ -87,3 +106,29 @@ def scan(
         terminal.show(lines(run, out))
     if fail_on is not None and any(c.verdict in ACCUSING and c.confidence >= fail_on for c in run.campaigns):
         raise typer.Exit(10)
+
+
+def _engine(engine: Engine, master: str | None, **own: Any) -> Callable[..., Run]:
+    """Return what scans; `own` are options of the embedded engine alone."""
+    from excise.errors import UsageError
+
+    if engine == Engine.embedded:
+        if master is not None:
+            raise UsageError(
+                "is an option of the Spark engine",
+                subject="--master",
+                hint="add --engine spark, or leave it out",
+            )
+        from excise import pipeline
+
+        return partial(pipeline.scan, **own)
+    given = next((name for name, value in own.items() if value is not None), None)
+    if given:
+        raise UsageError(
+            "is an option of the embedded engine",
+            subject=f"--{given}",
+            hint="leave it out with --engine spark",
+        )
+    from excise.spark.scan import scan as on_spark
+
+    return partial(on_spark, master=master)

@@ -15,6 +15,9 @@ from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import I32, I64, Traffic
 
+REPLAYS: Final = "block-replay"
+"""Name of what `foreign_replays` says (`Traffic.once`)."""
+
 
 def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
     """Return (origin account, replaying exchange) of each replayed block whose origin is known and another owner's.
@@ -22,7 +25,7 @@ def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
     A session that changes accounts takes its blocks along: that is a relay's hand-over (its own detector), not counted here.
     A block that several accounts were given (a hash that a gateway cut short, say) has no origin and proves nothing.
     """
-    return traffic.once("block-replay", lambda: _find_replays(traffic))
+    return traffic.once(REPLAYS, lambda: _find_replays(traffic))
 
 
 def _find_replays(traffic: Traffic) -> tuple[I32, I64]:

@@ -11,10 +11,13 @@ from excise.engine.keys import group
 from excise.model.clusters import Clusters
 from excise.model.tables import I32, I64, U64, Traffic
 
+USUAL: Final = "usual client"
+"""Name of what `usual_key` says of every account (`Traffic.once`)."""
+
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members whose usual client and sampling are the cluster's most common, where few accounts have them."""
-    usual = usual_key(traffic)
+    usual = traffic.once(USUAL, lambda: usual_key(traffic))
     value, holders = np.unique(usual[usual != 0], return_counts=True)
     rare = np.zeros(len(usual), np.bool_)
     if len(value):

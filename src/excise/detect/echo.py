@@ -15,16 +15,21 @@ from excise.model.tables import I32, I64, U64, Traffic
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie the account that got an answer and another one whose later request holds several of its 10-word runs."""
-    source, row = _echoes(traffic, runs=int(p["runs"]))
+    source, row = echoes(traffic, runs=int(p["runs"]))
     target = traffic.exchanges.account[row]
     weight = np.full(len(source), np.log(max(2.0, len(traffic.accounts) / 2.0)) / 2.0)
     a, b, total = sum_pairs(np.minimum(source, target), np.maximum(source, target), weight)
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, total, alone=False, binds=True)
 
 
-def _echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I64]:
+def echoes_name(runs: int) -> str:
+    """Return the name of what `echoes` says (`Traffic.once`)."""
+    return f"echo {runs}"
+
+
+def echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I64]:
     """Return (account that was answered, exchange of another owner's account that sends it back)."""
-    return traffic.once(f"echo {runs}", lambda: _find_echoes(traffic, runs))
+    return traffic.once(echoes_name(runs), lambda: _find_echoes(traffic, runs))
 
 
 def _find_echoes(traffic: Traffic, runs: int) -> tuple[I32, I64]:
@@ -47,7 +52,7 @@ def _find_echoes(traffic: Traffic, runs: int) -> tuple[I32, I64]:
 
 def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
     """Return the exchanges that send back an answer given to another member of the cluster."""
-    source, row = _echoes(traffic, runs=int(p["runs"]))
+    source, row = echoes(traffic, runs=int(p["runs"]))
     label = clusters.label[source]
     return np.unique(row[(label == clusters.label[traffic.exchanges.account[row]]) & (label >= 0)])
 
@@ -66,7 +71,7 @@ def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that send back several answers of other members, or get several of theirs sent back."""
-    source, row = _echoes(traffic, runs=int(p["runs"]))
+    source, row = echoes(traffic, runs=int(p["runs"]))
     target = traffic.exchanges.account[row]
     inside = (clusters.label[source] == clusters.label[target]) & (clusters.label[source] >= 0)
     times = np.bincount(np.concatenate([source[inside], target[inside]]), minlength=len(clusters.label))

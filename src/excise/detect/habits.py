@@ -54,28 +54,49 @@ def find_habits(exchanges: Exchanges, systems: Systems, accounts: int, settings:
         )
     if not len(exchanges):
         return Habits(*(np.zeros(0, kind) for kind in (np.uint64, np.int32, np.int32, np.float64)))
-    parts = list(account_chunks(exchanges))
-    texts = np.concatenate([distinct_texts(exchanges, rows) for rows in parts])
-    repeated, prompts = [], flat(systems)
-    for rows in parts:
-        repeated.append(_repeated(*columns_of(exchanges, rows), texts[rows], prompts, settings.repeats))
-        forget(exchanges)
-    keys = np.sort(np.concatenate(repeated))
+    texts = every_distinct_text(exchanges)
+    keys = np.sort(repeated_keys(exchanges, systems, texts, settings.repeats))
     token = keys >> np.uint64(_ACCOUNT_BITS)
     tokens = token[np.append(True, token[1:] != token[:-1])] if len(token) else token
-    index, spread = hash_index(tokens), np.zeros(len(tokens), np.int32)
-    last = np.full(len(tokens), -1, np.int32)
-    for rows in parts:
+    users = count_users(exchanges, systems, texts, tokens)[np.searchsorted(tokens, token)]
+    kept = (users >= 2) & (users <= settings.most_accounts)
+    return weigh_habits(exchanges, systems, texts, keys[kept], users[kept], accounts)
+
+
+def every_distinct_text(exchanges: Exchanges) -> Bool:
+    """Return, for every exchange, whether it is the first of its account's with its texts (`distinct_texts`)."""
+    none = np.zeros(0, np.bool_)
+    return np.concatenate([none, *(distinct_texts(exchanges, rows) for rows in account_chunks(exchanges))])
+
+
+def repeated_keys(exchanges: Exchanges, systems: Systems, texts: Bool, repeats: int) -> U64:
+    """Return (token, account) keys (`pack_key`) of what an account says in `repeats` different texts, in no order."""
+    found, prompts = [np.zeros(0, np.uint64)], flat(systems)
+    for rows in account_chunks(exchanges):
+        found.append(_repeated(*columns_of(exchanges, rows), texts[rows], prompts, repeats))
+        forget(exchanges)
+    return np.concatenate(found)
+
+
+def count_users(exchanges: Exchanges, systems: Systems, texts: Bool, tokens: U64) -> I32:
+    """Return how many accounts say each of `tokens` (distinct, the upper 40 bits of keys) at all."""
+    index, prompts = hash_index(tokens), flat(systems)
+    spread, last = np.zeros(len(tokens), np.int32), np.full(len(tokens), -1, np.int32)
+    for rows in account_chunks(exchanges):
         _count_users(*columns_of(exchanges, rows), texts[rows], prompts, tokens, index, last, spread)
         forget(exchanges)
-    users = spread[np.searchsorted(tokens, token)]
-    kept = (users >= 2) & (users <= settings.most_accounts)
-    keys, users = keys[kept], users[kept]
+    return spread
+
+
+def weigh_habits(
+    exchanges: Exchanges, systems: Systems, texts: Bool, keys: U64, users: I32, accounts: int
+) -> Habits:
+    """Return the habits of sorted `keys`, with the users of each one's token, and the share of a wrapper that it stands for."""
     total, seen = np.zeros(len(keys)), np.zeros(len(keys), np.int64)
-    owner = (keys & _LOW).astype(np.int32)
+    owner, prompts = (keys & _LOW).astype(np.int32), flat(systems)
     by_account = np.argsort(owner, kind="stable")
     starts = np.searchsorted(owner[by_account], np.arange(accounts + 1))
-    for rows in parts:
+    for rows in account_chunks(exchanges):
         _spread_weights(
             keys, by_account, starts, *columns_of(exchanges, rows), texts[rows], prompts, total, seen
         )

@@ -11,16 +11,17 @@ from excise.engine.keys import group
 from excise.model.clusters import Clusters
 from excise.model.tables import I32, I64, U64, Bool, Exchanges, Traffic
 
+USERS: Final = "client users"
+"""Name of what `client_habits` says of all exchanges (`Traffic.once`)."""
+
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark accounts without a habit that nearly all others with their client have; known where a client has such a habit."""
-    e, n = traffic.exchanges, len(traffic.accounts)
-    rows, user, client, uses, of_row = client_users(e)
+    n = len(traffic.accounts)
+    user, client, uses, habits = traffic.once(USERS, lambda: client_habits(traffic.exchanges))
     enough = uses >= p["least_requests"]
     shows, known = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    for habit in habits_of(e):
-        has = np.zeros(len(user), np.bool_)
-        has[of_row[habit[rows]]] = True
+    for has in habits:
         usual = enough & _nearly_all(client, has, enough, p)
         known[user[usual]] = True
         shows[user[usual & ~has]] = True
@@ -30,6 +31,17 @@ def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
 def habits_of(e: Exchanges) -> tuple[Bool, ...]:
     """What a program makes of a request, in three yes-or-no columns; those that the input does not tell are never true."""
     return e.system >= 0, e.tools == 1, e.messages > 1
+
+
+def client_habits(e: Exchanges) -> tuple[I32, U64, I64, tuple[Bool, ...]]:
+    """Return the distinct (account, client) with how many requests they are, and which of them ever show each habit."""
+    rows, user, client, uses, of_row = client_users(e)
+    shown = []
+    for habit in habits_of(e):
+        has = np.zeros(len(user), np.bool_)
+        has[of_row[habit[rows]]] = True
+        shown.append(has)
+    return user, client, uses, tuple(shown)
 
 
 def client_users(e: Exchanges) -> tuple[I64, I32, U64, I64, I64]:

@@ -16,7 +16,7 @@ from excise.model.tables import I64, Traffic
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts that send the same long text within hours, when few accounts ever send it and all of them then."""
-    first, second = _coincidences(traffic, p)
+    first, second = coincidences(traffic, p)
     x, y = traffic.exchanges.account[first], traffic.exchanges.account[second]
     weight = np.full(len(x), np.log(max(2.0, len(traffic.accounts) / 2.0)))
     return Ties(
@@ -28,9 +28,14 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
     )
 
 
-def _coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
+def coincidences_name(p: Settings) -> str:
+    """Return the name of what `coincidences` says (`Traffic.once`)."""
+    return f"multiplicity {sorted(p.items())}"
+
+
+def coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
     """Neighbouring exchanges of one text by two accounts; a text that comes back after days is a public item, not a queue's."""
-    return traffic.once(f"multiplicity {sorted(p.items())}", lambda: _find_coincidences(traffic, p))
+    return traffic.once(coincidences_name(p), lambda: _find_coincidences(traffic, p))
 
 
 def _find_coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
@@ -52,7 +57,7 @@ def _find_coincidences(traffic: Traffic, p: Settings) -> tuple[I64, I64]:
 
 def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
     """Return the exchanges whose text another member of the cluster sent within hours."""
-    first, second = _coincidences(traffic, p)
+    first, second = coincidences(traffic, p)
     label = clusters.label[traffic.exchanges.account]
     inside = (label[first] == label[second]) & (label[first] >= 0)
     return np.union1d(first[inside], second[inside])

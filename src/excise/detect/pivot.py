@@ -57,11 +57,20 @@ def _evidence(hits: float, trials: float, expected: float, log_odds: float) -> E
     return Evidence(DETECTOR.id, DETECTOR.layer, statement, hits / trials, expected, log_odds)
 
 
+def adopters_name(within: int) -> str:
+    """Return the name of what `early_adopters` says of every account (`Traffic.once`)."""
+    return f"early adopters {within}"
+
+
 def early_adopters(traffic: Traffic, *, within: int) -> tuple[Bool, Bool, I64]:
     """Return which accounts took up a released model within `within` microseconds, which could have, and how active they were then.
 
     Could have: active before the release, in that time, and after it. Activity: most exchanges in that time, of the releases.
     """
+    return traffic.once(adopters_name(within), lambda: _find_adopters(traffic, within))
+
+
+def _find_adopters(traffic: Traffic, within: int) -> tuple[Bool, Bool, I64]:
     n, e = len(traffic.accounts), traffic.exchanges
     first, last = activity(traffic)
     early, could, most = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.int64)

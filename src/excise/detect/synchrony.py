@@ -83,7 +83,7 @@ def _count_all(
 def _active_hours(traffic: Traffic, clusters: Clusters, rows: I64) -> tuple[I64, I64, I64]:
     """Return the distinct (cluster, account, hour) of the wrapped exchanges."""
     e = traffic.exchanges
-    hour = e.at[rows] // HOUR - (e.at.min() // HOUR if len(e) else 0)
+    hour = e.at[rows] // HOUR - traffic.period()[0] // HOUR
     account = e.account[rows].astype(np.int64)
     key = np.unique(np.stack([clusters.label[account].astype(np.int64), account, hour], axis=1), axis=0)
     return key[:, 0], key[:, 1], key[:, 2]

@@ -160,8 +160,21 @@ class Traffic:
     available: frozenset[str]
     _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    def period(self) -> tuple[int, int]:
+        """Return the times of the first and the last exchange; zeros where there is none."""
+        at = self.exchanges.at
+        return self.once("period", lambda: (int(at.min()), int(at.max())) if len(at) else (0, 0))
+
     def once(self, name: str, derive: Callable[[], Result]) -> Result:
         """Return what `derive` makes of this traffic, by a name of its own; the first answer is kept."""
         if name not in self._derived:
             self._derived[name] = derive()
         return self._derived[name]
+
+    def know(self, name: str, answer: object) -> None:
+        """Keep an answer that was derived elsewhere: of all exchanges, where these are only some of them."""
+        self._derived[name] = answer
+
+    def learn(self, other: Traffic) -> None:
+        """Keep what another traffic knows."""
+        self._derived.update(other._derived)

@@ -24,7 +24,7 @@ from excise.sketch.lexicon import Lexicon
 
 _CHUNK: Final = 1 << 20
 """Rows that are copied at a time when repeated ids are dropped."""
-_FIXED: Final[dict[str, npt.DTypeLike]] = {
+FIXED: Final[dict[str, npt.DTypeLike]] = {
     **{name: kind for name, kind in COLUMNS if name != "cues"},
     "account": np.int32,
     "system": np.int32,
@@ -53,12 +53,12 @@ def assemble(
     O(n log n) in the rows; memory for a few buckets beside what the store keeps in memory.
     """
     systems = gathered.systems()
-    table = _Table(gathered.store, gathered.rows, gathered.values)
+    table = Table(gathered.store, gathered.rows, gathered.values)
 
     def order(bucket: int) -> Rows:
         rows = unpack(gathered.buckets.take(bucket))
         if since is not None:
-            rows = _taken(rows, np.flatnonzero(rows.columns["at"] >= since))
+            rows = taken(rows, np.flatnonzero(rows.columns["at"] >= since))
         return in_order(rows, systems, lexicon)
 
     for rows in map_ordered(order, range(1 << gathered.bits), threads=threads):
@@ -84,10 +84,11 @@ def in_order(rows: Rows, systems: Systems, lexicon: Lexicon) -> Rows:
     )
     keys = (rest, columns["at"], account)
     order = _by_content(np.lexsort(keys), keys, columns, rows.lists)
-    return _taken(Rows({**columns, "account": account}, rows.lists), order)
+    return taken(Rows({**columns, "account": account}, rows.lists), order)
 
 
-def _taken(rows: Rows, order: I64) -> Rows:
+def taken(rows: Rows, order: I64) -> Rows:
+    """Return rows in another order (or a selection of them)."""
     columns = {name: column[order] for name, column in rows.columns.items()}
     return Rows(columns, {name: lists.take(order) for name, lists in rows.lists.items()})
 
@@ -136,20 +137,20 @@ def later_of_each(ids: U64) -> I64:
 def without(exchanges: Exchanges, hashes: U64, keep: Bool, store: Store) -> tuple[Exchanges, U64]:
     """Return the exchanges to keep, and the hashes of the accounts that still have one."""
     values = {name: len(getattr(exchanges, name).values) for name in LISTS}
-    table = _Table(store, int(keep.sum()), values)
+    table = Table(store, int(keep.sum()), values)
     for start in range(0, len(keep), _CHUNK):
         rows = start + np.flatnonzero(keep[start : start + _CHUNK])
-        columns = {name: getattr(exchanges, name)[rows] for name in _FIXED}
+        columns = {name: getattr(exchanges, name)[rows] for name in FIXED}
         columns["account"] = hashes[columns["account"]]
         table.append(Rows(columns, {name: getattr(exchanges, name).take(rows) for name in LISTS}))
     return table.finish()
 
 
-class _Table:
+class Table:
     """The exchanges as they are written down, bucket by bucket, in ascending order of the accounts' hashes."""
 
     def __init__(self, store: Store, rows: int, values: dict[str, int]) -> None:
-        self._columns: dict[str, Column] = {name: store.column(_FIXED[name], rows) for name in _FIXED}
+        self._columns: dict[str, Column] = {name: store.column(FIXED[name], rows) for name in FIXED}
         self._offsets = {name: store.column(np.int64, rows + 1) for name in LISTS}
         self._values = {name: store.column(np.uint64, values[name]) for name in LISTS}
         self._ends = dict.fromkeys(LISTS, 0)
@@ -162,7 +163,7 @@ class _Table:
         """Add sorted rows whose accounts are none of those before, or go on with the last of them."""
         if not len(rows):
             return
-        for name in _FIXED:
+        for name in FIXED:
             self._columns[name].append(
                 self._codes(rows.columns["account"]) if name == "account" else rows.columns[name]
             )

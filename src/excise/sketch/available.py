@@ -27,24 +27,46 @@ NEEDS: Final = {
 """Kinds of evidence, and what is missing where one cannot be had."""
 
 
+def seen_columns(exchanges: Exchanges) -> frozenset[str]:
+    """Return which columns that evidence needs hold a value at all."""
+    told = [name for name in _TOLD if (getattr(exchanges, name) > 0).any()]
+    return frozenset(told + [name for name in _LISTS if len(getattr(exchanges, name).values)])
+
+
+SEEN: Final = (
+    "doc",
+    "session",
+    "device",
+    "client",
+    "net",
+    "messages",
+    "wide_in",
+    "wide_out",
+    "emitted",
+    "replayed",
+)
+"""Columns that evidence needs, the lists last."""
+_TOLD, _LISTS = SEEN[:6], SEEN[6:]
+
+
 def available_kinds(
-    exchanges: Exchanges, accounts: Accounts, events: Events, *, has_accounts: bool
+    seen: frozenset[str], accounts: Accounts, events: Events, *, has_accounts: bool
 ) -> frozenset[str]:
-    """Return the kinds in `NEEDS` that can be looked at."""
+    """Return the kinds in `NEEDS` that can be looked at; `seen` as in `seen_columns`."""
     release, suspension = (schema.EVENT_KINDS.index(kind) for kind in ("model_release", "suspension"))
     there = {
-        "content": bool(exchanges.doc.any()),
-        "echo": len(exchanges.wide_in.values) > 0 and len(exchanges.wide_out.values) > 0,
-        "conversation": bool((exchanges.messages > 0).any()),
-        "sessions": bool(exchanges.session.any() or exchanges.device.any()),
-        "client": bool(exchanges.client.any() or exchanges.device.any()),
-        "network": bool(exchanges.net.any() or accounts.signup_net.any()),
-        "blocks": len(exchanges.emitted.values) > 0 and len(exchanges.replayed.values) > 0,
+        "content": "doc" in seen,
+        "echo": {"wide_in", "wide_out"} <= seen,
+        "conversation": "messages" in seen,
+        "sessions": bool({"session", "device"} & seen),
+        "client": bool({"client", "device"} & seen),
+        "network": "net" in seen or bool(accounts.signup_net.any()),
+        "blocks": {"emitted", "replayed"} <= seen,
         "accounts": has_accounts,
         "payment": bool(accounts.payment.any()),
         "mail": bool(accounts.mail.any()),
         "releases": bool(np.any(events.kind == release)),
         "displacement": bool(np.any((events.kind == suspension) & (events.account >= 0))),
-        "time": len(exchanges) > 0,
+        "time": len(accounts) > 0,
     }
     return frozenset(name for name, yes in there.items() if yes)

@@ -1,0 +1,283 @@
+"""The scan on a cluster, from left to right, as `pipeline.py` has it: the only place that knows where each step runs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import functions as F  # noqa: N812  as everybody names it
+
+from excise import __version__
+from excise.detect import DETECTORS, client, header_contradiction
+from excise.detect.detector import Detector
+from excise.detect.habits import MAX_ACCOUNTS
+from excise.detect.run import find_ties, usable
+from excise.engine.budget import Budget, memory_there
+from excise.engine.progress import Clock, Progress, Silence
+from excise.errors import InputError, UsageError
+from excise.ingest.layout import is_database
+from excise.ingest.ledger import Rejected, enforce_limit
+from excise.ingest.pseudonym import Pseudonymiser
+from excise.ingest.source import MAX_BAD_ROWS
+from excise.ingest.traffic import Input
+from excise.judge.wrapper import MOST_CHARACTERS
+from excise.model.clusters import Clusters, Ties
+from excise.model.run import Run
+from excise.model.tables import I64, Accounts, Events, Family, Traffic
+from excise.outcome import about, account_table, harvest_table, present
+from excise.pipeline import hold, join, weigh, with_duplicates
+from excise.settings import Settings
+from excise.sketch.available import SEEN, available_kinds
+from excise.sketch.lexicon import load_pack
+from excise.sketch.side import align_accounts, code_events
+from excise.spark import frames, relations
+from excise.spark.files import Found, Options, find
+from excise.spark.frames import Gathered
+from excise.spark.reading import Reader, Taker, from_stream
+from excise.spark.relations import Fact, People
+from excise.spark.session import connected
+from excise.spark.survey import Shared
+from excise.state import SEGMENT_SHIFT
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_FILE_BYTES_A_ROW = 250
+"""Of packed files, about: the number of buckets is chosen by it. The result does not depend on it."""
+_ROWS_A_BUCKET = 65_536
+_LEAST_BITS, _MOST_BITS = 4, 16
+
+
+def scan(
+    source: str | Path,
+    *,
+    master: str | None = None,
+    accounts: str | None = None,
+    events: str | None = None,
+    asn: str | None = None,
+    format: str | None = None,  # noqa: A002  the option's name
+    max_bad_rows: float = MAX_BAD_ROWS,
+    pseudonymise: Pseudonymiser | None = None,
+    settings: Settings | None = None,
+    memory: int | None = None,
+    spill: Path | None = None,
+    window: int | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Find the campaigns in `source` (a folder that every machine sees, or an object store's address) on the cluster of `master`.
+
+    The result is that of `pipeline.scan` for the same rows and settings. `memory` and `spill` bound the tables that come to
+    the driver: accounts, habits, and the exchanges of accounts in clusters. Raises the errors of `excise.errors`.
+    """
+    if is_database(str(source)):
+        raise UsageError(
+            "a database is read by the embedded engine only",
+            subject="--engine spark",
+            hint="leave --engine out",
+        )
+    settings = settings or Settings()
+    clock = Clock(progress or Silence())
+    budget = Budget(memory or memory_there() // 2, spill or Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix="excise-") as staging, ExitStack() as stack:
+        with clock.stage("reading"):
+            options = Options(format, pseudonymise)
+            found = find(str(source), Path(staging), options, accounts=accounts, events=events, asn=asn)
+            bits = bits_for(sum(unit.size for unit in found.units))
+            session = stack.enter_context(connected(master, 1 << bits))
+        job = Job(session, found, options, settings, bits, max_bad_rows, window)
+        with clock.stage("sketching"):
+            gathered, rejected = job.read()
+        with clock.stage("sorting"):
+            whole = job.survey(gathered, rejected)
+        detectors = usable(DETECTORS, whole.traffic)
+        with clock.stage("linking"):
+            ties, facts = job.tie(whole, detectors)
+            clusters = join(ties, whole.traffic, settings)
+            traffic = job.members(whole, clusters, facts, budget)
+            clusters = hold(clusters, ties, traffic, settings)
+        with clock.stage("judging"):
+            findings = weigh(detectors, traffic, clusters, settings)
+        with clock.stage("describing"):
+            texts = Texts(session, found, options, tuple(i for told in gathered.told for i in told.inputs))
+            campaigns, order = present(findings, detectors, traffic, clusters, texts, settings)
+            everybody = replace(traffic, accounts=whole.traffic.accounts)
+            everybody.know("period", whole.people.period)
+            tables = account_table(everybody, findings, order), harvest_table(traffic, findings, order, texts)
+        info = about(texts, everybody, detectors, campaigns, tables, whole.rejected, settings, clock)
+    return Run({**info, "version": __version__}, tuple(campaigns), *tables)
+
+
+def bits_for(size: int) -> int:
+    """Return how many bits of the account's hash choose the bucket, for files of so many bytes in all."""
+    buckets = size // _FILE_BYTES_A_ROW // _ROWS_A_BUCKET
+    return min(_MOST_BITS, max(_LEAST_BITS, buckets.bit_length()))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Every account, and tables on the cluster. `traffic` has no exchanges, but knows how many there are and what all of them say."""
+
+    traffic: Traffic
+    people: People
+    gathered: Gathered
+    shared: Any
+    survey: DataFrame
+    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The steps that run on the cluster, in their order."""
+
+    session: SparkSession
+    found: Found
+    options: Options
+    settings: Settings
+    bits: int
+    max_bad_rows: float
+    window: int | None
+
+    def read(self) -> tuple[Gathered, Rejected]:
+        """Read every text once, on the executors."""
+        if not self.found.units:
+            raise InputError(
+                "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
+            )
+        gathered = frames.gather(
+            self.session, Reader(self.found.units, self.options, self.settings.seed, self.bits)
+        )
+        before = self.found.sides.rejected
+        rejected = frames.rejected_by(gathered.told, before)
+        bad = rejected.rows - before.rows
+        enforce_limit(bad, bad + gathered.rows, self.max_bad_rows, rejected, self.found.units[0].shown)
+        if not gathered.rows:
+            raise InputError(
+                "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
+            )
+        return gathered, rejected
+
+    def survey(self, gathered: Gathered, rejected: Rejected) -> Whole:
+        """Leave out repeats, make the narrow tables, and bring what is known of each account; align the side tables."""
+        latest = max(told.latest for told in gathered.told)
+        shared = Shared(self.settings, gathered.systems, latest - self.window if self.window else None)
+        repeats = frames.repeats(gathered.buckets, self._send(shared))
+        rejected = with_duplicates(rejected, repeats.count(), gathered.rows, self.max_bad_rows)
+        shared = replace(shared, gone=frames.by_bucket(frames.columns(repeats, "place")[0]))
+        table = frames.survey(gathered.buckets, self._send(shared))
+        people = relations.people(table)
+        if len(people.hashes) > MAX_ACCOUNTS:
+            raise InputError(
+                f"{len(people.hashes):,} accounts are more than the {MAX_ACCOUNTS:,} of one scan",
+                hint="scan a shorter period, or each product by itself",
+            )
+        accounts, events, kinds = self._sides(gathered, people)
+        sent = self._send(replace(shared, events=events))
+        weighed = relations.weights(gathered.buckets, table, sent, self.settings, self.bits)
+        habits, adopters = relations.habits_and_adopters(weighed, people, self.settings)
+        families = tuple(Family(f.id, f.title, f.capability) for f in load_pack().families)
+        nothing = relations.some(0)
+        traffic = Traffic(nothing, gathered.systems, habits, accounts, events, families, kinds)
+        for name, answer in (
+            adopters,
+            ("period", people.period),
+            (client.USUAL, people.usual),
+            (header_contradiction.USERS, relations.clients(table, people)),
+        ):
+            traffic.know(name, answer)
+        return Whole(traffic, people, gathered, sent, table, rejected)
+
+    def _sides(self, gathered: Gathered, people: People) -> tuple[Accounts, Events, frozenset[str]]:
+        sides, seed = self.found.sides, self.settings.seed
+        names = gathered.names[np.searchsorted(gathered.hashes, people.hashes)]
+        starts = np.append(0, np.cumsum(people.volume))
+        accounts = align_accounts(names, people.hashes, starts, sides.accounts, seed=seed)
+        events = code_events(sides.events, accounts, seed=seed)
+        seen = frozenset(SEEN[k] for k in people.seen)
+        return (
+            accounts,
+            events,
+            available_kinds(seen, accounts, events, has_accounts=sides.accounts is not None),
+        )
+
+    def tie(self, whole: Whole, detectors: Sequence[Detector]) -> tuple[list[Ties], tuple[Fact, ...]]:
+        """Find what accounts share on the cluster, and tie them by it here."""
+        accounts = whole.traffic.accounts
+        facts = (
+            relations.same_texts(whole.survey, whole.people, self.settings),
+            relations.echoes(whole.survey, whole.people, accounts, self.settings),
+            relations.replays(whole.survey, whole.people, accounts),
+        )
+        keys = relations.shared_keys(self.session, whole.survey, accounts)
+        exchanges, places = relations.witnesses(facts, keys, whole.people)
+        traffic = replace(whole.traffic, exchanges=exchanges)
+        for fact in facts:
+            fact.tell(traffic, places)
+        return find_ties(detectors, traffic, self.settings.detect), facts
+
+    def members(self, whole: Whole, clusters: Clusters, facts: Sequence[Fact], budget: Budget) -> Traffic:
+        """Bring the exchanges of accounts in clusters, and let them know what was found in all exchanges."""
+        mine = np.flatnonzero(clusters.label >= 0)
+        rows = int(whole.people.volume[mine].sum())
+        budget.check(rows, len(whole.people.hashes))
+        wanted = self._send(whole.people.hashes[mine])
+        exchanges, hashes, places = frames.members(
+            whole.gathered.buckets, whole.shared, wanted, budget.store(rows)
+        )
+        account = np.searchsorted(whole.people.hashes, hashes).astype(np.int32)[exchanges.account]
+        exchanges = replace(exchanges, account=account)
+        n = len(whole.people.hashes)
+        starts = np.append(0, np.cumsum(np.bincount(account, minlength=n)))
+        traffic = replace(
+            whole.traffic, exchanges=exchanges, accounts=replace(whole.traffic.accounts, starts=starts)
+        )
+        traffic.learn(whole.traffic)
+        for fact in facts:
+            fact.tell(traffic, places)
+        return traffic
+
+    def _send(self, value: Any) -> Any:
+        return self.session.sparkContext.broadcast(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What is read again for people: ids of the harvest, and beginnings of a few requests of each accused cluster."""
+
+    session: SparkSession
+    found: Found
+    options: Options
+    read: tuple[Input, ...]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Every file that was read."""
+        return (*self.found.sides.inputs, *self.read)
+
+    @property
+    def events(self) -> Any:
+        """The events table."""
+        return self.found.sides.events
+
+    def take(self, rows: I64, columns: Sequence[str]) -> pa.Table:
+        """Return these rows (sorted, distinct), in that order; texts are cut where a wrapper ends at the latest."""
+        files = np.unique(rows >> SEGMENT_SHIFT).tolist()
+        every = len(self.found.units)
+        wanted = self.session.range(0, every, 1, every).filter(F.col("id").isin(files))
+        taker = Taker(self.found.units, self.options, rows, tuple(columns), beginnings)
+        parts = wanted.mapInArrow(taker, "row long, data binary").orderBy("row").toArrow()
+        return pa.concat_tables([from_stream(d.as_buffer()) for d in parts["data"]])
+
+
+def beginnings(table: pa.Table) -> pa.Table:
+    """Cut texts to what a wrapper shows at most; ids stay."""
+    for k, name in enumerate(table.column_names):
+        if name != "exchange_id":
+            table = table.set_column(k, name, pc.utf8_slice_codeunits(table[name], 0, MOST_CHARACTERS))
+    return table
