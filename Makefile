@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
+.PHONY: help demo test test-spark services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ inspect: $(VENV)/dev  ## this code, as a stranger's: what an agent could exploit
 
 unit: $(VENV)/dev  ## the tests alone
 	$(BIN)/pytest -rs
+
+test-spark: services $(VENV)/dev  ## scans on a real Spark cluster: the same bytes as on one machine, with a worker killed too
+	$(BIN)/pytest -rs tests/spark -m "cluster or not cluster"
 
 services:
 	@sh tools/services.sh

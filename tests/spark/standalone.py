@@ -122,7 +122,7 @@ def environment(folder):
 
 
 @contextmanager
-def standalone(folder, workers=2):
+def standalone(folder, workers=2, memory="1g"):
     """Start a master and workers of one core each, and stop them whatever happens."""
     env, port = environment(folder), free_port()
     program = f"{env['SPARK_HOME']}/bin/spark-class"
@@ -147,7 +147,7 @@ def standalone(folder, workers=2):
         mine = [
             start(
                 f"worker-{k}", "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0",
-                "--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"worker-{k}" / "work"), url,
+                "--cores", "1", "--memory", memory, "--work-dir", str(folder / f"worker-{k}" / "work"), url,
             )
             for k in range(workers)
         ]  # fmt: skip

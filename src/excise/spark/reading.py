@@ -78,7 +78,7 @@ class Reader:
         hashes, names = gathered.known()
         yield _batch(ACCOUNT, signed(hashes), names.cast(pa.binary()))
         systems = gathered.systems()
-        yield _batch(SYSTEM, signed(systems.raw), pa.array(_each(systems), pa.binary()))
+        yield _batch(SYSTEM, signed(systems.raw), pa.array(each_system(systems), pa.binary()))
         yield _batch(FILE, [unit.number], pa.array([msgspec.json.encode(_shown(told, unit))]))
 
     def _rows(self, unit: Unit, traffic: Opened, gathered: Gathering) -> Iterator[pa.RecordBatch]:
@@ -166,7 +166,7 @@ def _shown(told: Told, unit: Unit) -> Told:
     )
 
 
-def _each(systems: Systems) -> list[bytes]:
+def each_system(systems: Systems) -> list[bytes]:
     """Pack each system prompt's sketch by itself."""
     s, m = systems.shingles, systems.marks
     return [
