@@ -100,13 +100,13 @@ def test_tests_run_with_what_users_get():
 
 
 def test_every_import_is_a_declared_dependency_or_comes_with_one():
-    """`markupsafe` is half of jinja2's interface, `llvmlite` of numba's: they are pinned by those. PyYAML is `yaml`."""
+    """`markupsafe` is half of jinja2's interface, `llvmlite` of numba's, `py4j` of pyspark's: they are pinned by those. PyYAML is `yaml`."""
     extras = [r for name, r in PROJECT["optional-dependencies"].items() if name not in {"build", "dev"}]
     groups = [PROJECT["dependencies"], *extras]
     declared = {canonicalize_name(Requirement(r).name) for group in groups for r in group}
     declared |= {
         canonicalize_name(Requirement(r).name)
-        for r in metadata.requires("jinja2") + metadata.requires("numba")
+        for r in metadata.requires("jinja2") + metadata.requires("numba") + metadata.requires("pyspark")
         if "extra" not in r
     }
     used = set()

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from excise.errors import UnreadableFile, UsageError
@@ -37,6 +37,7 @@ def excise(*words, **env):
 # What goes from an executor to the driver
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(HASH, st.lists(HASH, max_size=4), st.lists(HASH, max_size=4)), unique_by=lambda x: x[0]
@@ -58,6 +59,7 @@ def test_systems_come_back_as_they_were_sent_ascending(rows):
         assert (one.offsets.tolist(), one.values.tolist()) == (other.offsets.tolist(), other.values.tolist())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), HASH)))
 def test_values_are_grouped_by_place(pairs):
     place, values = np.array([p for p, _ in pairs], np.int64), np.array([v for _, v in pairs], np.uint64)
@@ -70,6 +72,7 @@ def test_values_are_grouped_by_place(pairs):
     ] == list(slow.values())
 
 
+@settings(deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))))
 def test_places_are_buckets_and_positions(pairs):
     places = np.array([b << PLACE_SHIFT | p for b, p in pairs], np.int64)
@@ -77,6 +80,7 @@ def test_places_are_buckets_and_positions(pairs):
     assert {(b, p) for b, positions in found.items() for p in positions.tolist()} == pairs
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=20), st.sets(st.integers(0, 30)))
 def test_a_fact_is_told_of_the_exchanges_that_are_there(pairs, there):
     places = np.array(sorted(there), np.int64)
