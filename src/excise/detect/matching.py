@@ -44,7 +44,16 @@ def count_users(
 
     Only tokens of which the cluster's members are at least `share_inside` of the users count. Linear in the accounts' exchanges.
     """
-    tokens = _cluster_tokens(traffic.habits, clusters, share_inside, np.inf)
+    return count_uses(traffic, tokens_inside(traffic.habits, clusters, share_inside), account, cluster)
+
+
+def tokens_inside(habits: Habits, clusters: Clusters, share_inside: float) -> U64:
+    """Return the (token, cluster) keys of which the cluster's members are at least `share_inside` of the token's users."""
+    return _cluster_tokens(habits, clusters, share_inside, np.inf)
+
+
+def count_uses(traffic: Traffic, tokens: U64, account: I32, cluster: I32) -> I64:
+    """Return, for each of these accounts, how many of its exchanges hold enough of the cluster's `tokens` (`tokens_inside`)."""
     e, starts, prompt = traffic.exchanges, traffic.accounts.starts, flat(traffic.systems)
     index, out = hash_index(tokens), np.zeros(len(account), np.int64)
     for i, (a, k) in enumerate(zip(account.tolist(), cluster.tolist(), strict=True)):

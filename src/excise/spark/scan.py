@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from excise import __version__
 from excise.detect import DETECTORS, client, header_contradiction
 from excise.detect.detector import Detector
 from excise.detect.habits import MAX_ACCOUNTS
+from excise.detect.matching import tokens_inside
 from excise.detect.run import find_ties, usable
 from excise.engine.budget import Budget, memory_there
 from excise.engine.progress import Clock, Progress, Silence
@@ -30,9 +32,9 @@ from excise.ingest.traffic import Input
 from excise.judge.wrapper import MOST_CHARACTERS
 from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
-from excise.model.tables import I64, Accounts, Events, Family, Traffic
+from excise.model.tables import I32, I64, Accounts, Events, Family, Traffic
 from excise.outcome import about, account_table, harvest_table, present
-from excise.pipeline import hold, join, weigh, with_duplicates
+from excise.pipeline import complete, hold, join, weigh, with_duplicates
 from excise.settings import Settings
 from excise.sketch.available import SEEN, available_kinds
 from excise.sketch.lexicon import load_pack
@@ -43,7 +45,7 @@ from excise.spark.frames import Gathered
 from excise.spark.reading import Reader, Taker, from_stream
 from excise.spark.relations import Fact, People
 from excise.spark.session import connected
-from excise.spark.survey import Shared
+from excise.spark.survey import Shared, Uses
 from excise.state import SEGMENT_SHIFT
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ def scan(
         with clock.stage("linking"):
             ties, facts = job.tie(whole, detectors)
             clusters = join(ties, whole.traffic, settings)
+            clusters = complete(clusters, ties, whole.traffic, settings, partial(job.count_users, whole))
             traffic = job.members(whole, clusters, facts, budget)
             clusters = hold(clusters, ties, traffic, settings)
         with clock.stage("judging"):
@@ -220,6 +223,26 @@ class Job:
         for fact in facts:
             fact.tell(traffic, places)
         return find_ties(detectors, traffic, self.settings.detect), facts
+
+    def count_users(
+        self,
+        whole: Whole,
+        traffic: Traffic,
+        clusters: Clusters,
+        account: I32,
+        cluster: I32,
+        *,
+        share_inside: float,
+    ) -> I64:
+        """Count as `matching.count_users` does, where the exchanges are."""
+        out = np.zeros(len(account), np.int64)
+        if len(account):
+            tokens = tokens_inside(traffic.habits, clusters, share_inside)
+            asked = self._send((tokens, whole.people.hashes[account], cluster))
+            uses = whole.gathered.buckets.mapInArrow(Uses(whole.shared, asked), "pair long, uses long")
+            pair, count = frames.columns(uses, "pair", "uses")
+            out[pair] = count
+        return out
 
     def members(self, whole: Whole, clusters: Clusters, facts: Sequence[Fact], budget: Budget) -> Traffic:
         """Bring the exchanges of accounts in clusters, and let them know what was found in all exchanges."""

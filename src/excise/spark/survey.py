@@ -18,6 +18,7 @@ from excise.detect.habits import (
     repeated_keys,
     weigh_habits,
 )
+from excise.detect.matching import count_uses
 from excise.detect.pairs import distinct_holders
 from excise.model.ragged import Ragged
 from excise.model.tables import I64, U64, Accounts, Events, Exchanges, Habits, Systems, Traffic
@@ -182,6 +183,23 @@ class Weights(Work):
                     kept = one["kept"].flatten()
                     if len(kept):
                         yield _weights(bucket, *(kept.field(k).to_numpy() for k in range(3)))
+
+
+@dataclass(frozen=True, slots=True)
+class Uses(Work):
+    """How often accounts use a wrapper of clusters that they are not in (`pair long, uses long`)."""
+
+    asked: Any = None
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Count for the pairs whose accounts are in these buckets."""
+        tokens, account, cluster = self.asked.value
+        for bucket in self.buckets(batches):
+            mine = np.flatnonzero(np.isin(account, bucket.hashes))
+            if len(mine):
+                code = np.searchsorted(bucket.hashes, account[mine]).astype(np.int32)
+                uses = count_uses(bucket.traffic, tokens, code, cluster[mine])
+                yield pa.record_batch({"pair": mine, "uses": uses})
 
 
 @dataclass(frozen=True, slots=True)
