@@ -29,7 +29,7 @@ from excise.audit.statistic import contrast, decoys, fair_tail, log10_bound, pub
 TITLE = "Chains"
 LOOKS = (100, 400, 1_600, QUERIES)
 SHARES = (0.0, 0.05, 0.1, 0.25)
-NULL, GUARDED = 20_000, 1_000
+NULL, GUARDED = 10_000, 1_000
 PILOTS, PILOT = (100, 400), 1e-4
 
 

@@ -28,7 +28,7 @@ from excise.audit.reading import read
 from excise.audit.statistic import contrast, log10_bound, published, z_of
 
 TITLE = "Small transformers"
-NULL = 15_000
+NULL = 10_000
 READ = 1_000
 """Texts that open weights are read over."""
 KEYS = 2
@@ -135,9 +135,15 @@ def innocents(setting):
     yield audit_levels.HEAD.format(null=NULL)
     yield "|---|---|---|---|---|"
     for suspect in (s for s in SUSPECTS if s.innocent):
-        _, sampled, weights = setting.found(suspect)
-        yield audit_levels.row(suspect.name, "sampled", sampled, RED_GREEN.kind, NULL)
-        yield audit_levels.row(suspect.name, "weights", weights, RED_GREEN.kind, NULL)
+        for form in (1, 2):
+            yield setting.bench.kept(
+                f"row {suspect.name} {form} {NULL}", lambda _, s=suspect, f=form: _row(setting, s, f)
+            )
+
+
+def _row(setting, suspect, form):
+    found = setting.found(suspect)[form]
+    return audit_levels.row(suspect.name, ("", "sampled", "weights")[form], found, RED_GREEN.kind, NULL)
 
 
 def power(setting):

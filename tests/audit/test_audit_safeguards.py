@@ -294,6 +294,7 @@ def test_the_command_talks_without_steering_the_terminal(files):
     done = command(files)
     assert done.exit_code == 0, done.output
     assert "The suspect refuses less: 20 of 20" in done.stdout
+    assert "not trained on the judge called 41% to 93% of refusals so" in done.stdout
     assert "\x1b" not in done.stdout
 
 

@@ -114,6 +114,17 @@ def test_words_are_the_same_whatever_stands_between_them(text):
     assert words(text).tolist() == words(" ".join(text.split())).tolist()
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.text())
+def test_words_end_where_they_end(text):
+    words = Words()
+    ids, ends = words.placed(text)
+    assert ids.tolist() == words(text).tolist()
+    for place, end in enumerate(ends.tolist()):
+        before = ends[place - 1] if place else 0
+        assert words(text[before:end]).tolist() == [ids[place]]
+
+
 def test_one_answer_cannot_decide_an_audit_by_its_length():
     assert len(Words()("a " * (TEXT_LIMIT + 10))) == TEXT_LIMIT // 2
 

@@ -103,15 +103,7 @@ def read_weights(
 
     Raises `UsageError` where the plan has another base, or a base has another vocabulary than the suspect.
     """
-    planned = case.by_weights(name)
-    if planned is None:
-        raise UsageError(
-            "is to be asked, says the plan", subject=name, hint="plan it with --weights NAME=FOLDER"
-        )
-    if planned.base != (base.sha256 if base else ""):
-        raise UsageError(
-            "is not the base that the plan sealed", subject="--base", hint="name that one's folder"
-        )
+    check_weights(case, name, base.sha256 if base else "")
     if base is not None and not same_vocabulary(suspect.model, base.model):
         raise UsageError(
             "has another vocabulary than the suspect",
@@ -132,12 +124,25 @@ def read_weights(
                 found.places,
                 found.contexts,
                 suspect.sha256,
-                planned.base,
+                base.sha256 if base else "",
                 found.contrast.tuples.astype("<u8").tobytes(),
                 found.contrast.weights.astype("<f8").tobytes(),
             )
         )
     return WeightsRead(found.texts, found.places, len(found.contrast.weights), before=False)
+
+
+def check_weights(case: Case, name: str, base: str) -> None:
+    """Raise `UsageError` where the plan has this suspect asked, or another base than that of this hash."""
+    planned = case.by_weights(name)
+    if planned is None:
+        raise UsageError(
+            "is to be asked, says the plan", subject=name, hint="plan it with --weights NAME=FOLDER"
+        )
+    if planned.base != base:
+        raise UsageError(
+            "is not the base that the plan sealed", subject="--base", hint="name that one's folder"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,8 @@ def _base(unsafe: Compared, alpha: float) -> str:
 
 
 def lines(told: dict[str, Any]) -> Sequence[str]:
-    """A document for a terminal: the reading, then a line a category."""
-    out = list(told["reading"])
+    """A document for a terminal: the reading, the judge's errors, then a line a category."""
+    out = [*told["reading"], _judge(told["judge"])]
     for row in told["categories"]:
         p = f"p {row['p_holm']:.2g} over all" if row["p_holm"] is not None else f"p {row['p']:.2g}, control"
         low, high = row["tango"]
@@ -159,6 +159,23 @@ def lines(told: dict[str, Any]) -> Sequence[str]:
             f"{_corrected(row['corrected'])}"
         )
     return out
+
+
+def _judge(judge: dict[str, Any]) -> str:
+    """Which errors of the judge are known: of this audit's labels, or else of models that it was not trained on."""
+    if judge["teacher"]["tpr"] is not None and judge["suspect"]["tpr"] is not None:
+        sides = (
+            f"{judge[side]['tpr']:.0%} of the {side}'s refusals and {judge[side]['fpr']:.0%} of its compliance"
+            for side in ("teacher", "suspect")
+        )
+        return f"By {judge['labels']:,} labels the judge calls a refusal: {'; '.join(sides)}."
+    if judge["held_out"] is None:
+        return "Nobody has counted the judge's errors."
+    (least, most), (lowest, highest) = judge["held_out"]["tpr"], judge["held_out"]["fpr"]
+    return (
+        f"On models that it was not trained on the judge called {least:.0%} to {most:.0%} of refusals so, "
+        f"and {lowest:.0%} to {highest:.0%} of compliance."
+    )
 
 
 def _corrected(corrected: dict[str, Any] | None) -> str:

@@ -66,17 +66,18 @@ def run(
 def _read(case: Case, suspect: str, weights: Path, base: Path | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from excise.audit.run import Model, read_weights
+    from excise.audit.run import Model, check_weights, read_weights
     from excise.audit.suspects.opened import fingerprint
     from excise.audit.suspects.opened import opened as loaded
     from excise.cli import terminal
 
-    models = [Model(loaded(folder), fingerprint(folder)) for folder in (weights, base) if folder is not None]
+    before = fingerprint(base) if base else ""
+    check_weights(case, suspect, before)
+    first = Model(loaded(weights), fingerprint(weights))
+    second = Model(loaded(base), before) if base else None
     with terminal.progress(quiet=as_json) as progress:
         progress.stage("reading", total=len(case.prompts))
-        done = read_weights(
-            case, suspect, models[0], models[1] if base else None, asking.now, progress.advance
-        )
+        done = read_weights(case, suspect, first, second, asking.now, progress.advance)
     if as_json:
         terminal.result_json(asdict(done))
         return
