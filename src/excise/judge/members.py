@@ -6,13 +6,14 @@ so content that brought the cluster together makes nobody a member; the other si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from excise.model.findings import Layer
-from excise.model.tables import F64, I32, Bool
+from excise.model.clusters import Clusters
+from excise.model.findings import Evidence, Layer
+from excise.model.tables import F64, I32, I64, Bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,102 @@ def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: Mem
         if np.array_equal(probability, before):  # every further round would say the same
             break
     return probability
+
+
+def accuse(
+    members: I32,
+    declared: Bool,
+    may: Bool,
+    evidence: Sequence[Evidence],
+    clusters: Clusters,
+    signals: Mapping[str, Signal],
+    settings: MemberSettings,
+) -> tuple[F64, Bool]:
+    """Return each member's probability of belonging (0 to 1), and who is accused, of those that `may` be.
+
+    An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
+    beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
+    cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
+    member has: what the operator's licensed users have is no secret of a campaign. Where most are accused so, who is tied to
+    most of these follows.
+    """
+    mine = [signals[e.detector] for e in evidence if e.detector in signals]
+    belonging = belong(members, mine, settings.wrapper_nats * (clusters.wrappers[members] - 1.0), settings)
+    shows = _shows(members, mine)
+    company, rate = keeps_company(members, shows, clusters), float(shows.mean())
+    private, depth = clusters.private[members], _depth(members, clusters)
+    deep = float(np.quantile(depth, 0.75))
+    some = depth >= settings.some_depth * deep
+    some |= _shows(members, [s for s in mine if s.tied]) | (_layers_shown(members, evidence, signals) >= 2)
+    least = settings.depth if rate > 0 else settings.lone_depth
+    much = (depth >= least * deep) & (private >= settings.least_private)
+    much &= _no_licence(depth, declared)
+    own = (shows & some & (company >= settings.some_company * rate)) | (
+        much & (company >= settings.company * rate)
+    )
+    likely = (belonging >= settings.least) & may
+    accused = likely & own
+    if accused.sum() < settings.least_share * len(members):  # mostly strangers: one signal may be chance
+        accused &= _layers_shown(members, evidence, signals) >= 2
+    return belonging, accused | (likely & _follows(members, accused, declared, clusters, settings))
+
+
+def _depth(members: I32, clusters: Clusters) -> F64:
+    """How many wrappers each member shares with its closest fellows, and how many the cluster has to itself: the mean."""
+    return (clusters.wrappers[members] + clusters.private[members]) / 2.0
+
+
+def _no_licence(depth: F64, declared: Bool) -> Bool:
+    """Return who has more wrappers than any declared member: what the operator's licensed users have is no secret."""
+    return depth > float(depth[declared].max(initial=0.0))
+
+
+def _follows(
+    members: I32, accused: Bool, declared: Bool, clusters: Clusters, settings: MemberSettings
+) -> Bool:
+    """Return who is tied to most of the accused, where these are most of the cluster, and has wrappers that it has to itself."""
+    if accused.sum() < settings.majority * len(members):
+        return np.zeros(len(members), np.bool_)
+    mine = clusters.edges_of(int(clusters.label[members[0]]))
+    a, b = np.searchsorted(members, clusters.edges.a[mine]), np.searchsorted(members, clusters.edges.b[mine])
+    tied = np.bincount(a, weights=accused[b], minlength=len(members)) + np.bincount(
+        b, weights=accused[a], minlength=len(members)
+    )
+    follows = (tied >= settings.follows * accused.sum()) & (
+        clusters.private[members] >= settings.least_private
+    )
+    return follows & _no_licence(_depth(members, clusters), declared)
+
+
+def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
+    out = np.zeros(len(members), np.bool_)
+    for signal in signals:
+        out |= signal.shows[members] & signal.known[members]
+    return out
+
+
+def _layers_shown(members: I32, evidence: Sequence[Evidence], signals: Mapping[str, Signal]) -> I64:
+    """In how many layers each member shows a signal of its own."""
+    mine = [signals[e.detector] for e in evidence if e.detector in signals]
+    layers = sorted({s.layer for s in mine})
+    return sum(
+        (_shows(members, [s for s in mine if s.layer == layer]).astype(np.int64) for layer in layers),
+        np.zeros(len(members), np.int64),
+    )
+
+
+def keeps_company(members: I32, shows: Bool, clusters: Clusters) -> F64:
+    """Return, for each member, the share of its ties (by cubed weight, as communities are found) that lead to members that show a signal.
+
+    Two groups that use one template lie in one cluster, but each keeps to itself.
+    """
+    mine = clusters.edges_of(int(clusters.label[members[0]]))
+    a, b = np.searchsorted(members, clusters.edges.a[mine]), np.searchsorted(members, clusters.edges.b[mine])
+    weight = np.power(clusters.edges.weight[mine], 3.0)
+    to_shown = np.bincount(a, weights=weight * shows[b], minlength=len(members)) + np.bincount(
+        b, weights=weight * shows[a], minlength=len(members)
+    )
+    total = np.bincount(a, weights=weight, minlength=len(members)) + np.bincount(
+        b, weights=weight, minlength=len(members)
+    )
+    return to_shown / np.maximum(total, 1e-12)

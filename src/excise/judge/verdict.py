@@ -18,13 +18,18 @@ MOST_SURE: Final = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`harvest`, `relay`: the fused evidence for each claim. `confidence`: of the verdict, 0 to 1."""
+    """`harvest`, `relay`: the fused evidence for each claim. `confidence`: of the verdict, 0 to 1. `serves`: a relay may be claimed."""
 
     verdict: Verdict
     confidence: float
     harvest: Fused
     relay: Fused
     innocent: tuple[Innocent, ...]
+    serves: bool = False
+
+    def as_relay(self) -> Judgement:
+        """Return the claim of a relay, where that of a harvest is about nobody."""
+        return replace(self, verdict="relay", confidence=_relaying(self.relay))
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -70,16 +75,20 @@ def judge(
     )
     log_odds = harvest.log_odds - (settings.explained if likely else 0.0)
     confidence = round(min(sigmoid(log_odds), MOST_SURE if enough else 0.5), 4)
-    relaying = round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
+    relaying = _relaying(relay)
     served = relaying >= settings.accuse and not _owned(innocent)
     customers = served and not _own_texts(harvest, products=facts.in_system >= settings.uniform)
     if facts.wrapped and enough and not likely and not customers and confidence >= settings.accuse:
-        return Judgement("distillation", confidence, harvest, relay, innocent)
+        return Judgement("distillation", confidence, harvest, relay, innocent, served)
     if served:
-        return Judgement("relay", relaying, harvest, relay, innocent)
+        return Judgement("relay", relaying, harvest, relay, innocent, served)
     if facts.wrapped and (likely or not enough):
         return Judgement("shared-client", confidence, harvest, relay, innocent)
     return Judgement("undetermined", confidence, harvest, relay, innocent)
+
+
+def _relaying(relay: Fused) -> float:
+    return round(min(sigmoid(relay.log_odds), MOST_SURE), 4)
 
 
 def _own_texts(harvest: Fused, *, products: bool) -> bool:
