@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from excise.audit import chain
+from excise import chain
 from excise.errors import InputError
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from excise.audit import chain
+from excise import chain
 from excise.errors import UsageError
 
 if TYPE_CHECKING:

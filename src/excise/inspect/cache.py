@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from excise.inspect.collector import uncollected
 from excise.inspect.finding import Gap
 from excise.inspect.tree import Source
 
@@ -88,7 +89,8 @@ class Cache:
 def _load(path: Path) -> _Book:
     """What a cache file holds; nothing where there is none, or one that is not ours or of another engine."""
     try:
-        book = msgspec.msgpack.decode(path.read_bytes(), type=_Book)
+        with uncollected():
+            book = msgspec.msgpack.decode(path.read_bytes(), type=_Book)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return _Book("", {}, {})
     return book if book.engine == engine() else _Book("", {}, {})

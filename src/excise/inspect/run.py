@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from typing import Final
 from excise.inspect import proof
 from excise.inspect.analyser import Analyser, Notes, Tree, is_python
 from excise.inspect.cache import Cache, FileNotes
+from excise.inspect.collector import uncollected
 from excise.inspect.finding import Coverage, Finding, Gap, Report, Severity, Step, digest
 from excise.inspect.registry import ANALYSERS
 from excise.inspect.sandbox import Refused
@@ -39,20 +38,8 @@ def inspect(
 
     Raises `UnreadableFile` where there is none; a bad file is a gap, never an error.
     """
-    with _uncollected():
+    with uncollected():
         return _inspect(root, jobs, cache or Cache(), exclude, analysers)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cycle collector: syntax trees have no cycles, and looking for some takes a third of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _inspect(

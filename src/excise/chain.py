@@ -39,14 +39,14 @@ def whole_lines(path: Path) -> tuple[list[bytes], int]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableFile(
-                "not a plain file", subject=str(path), hint="name a file that `excise audit` wrote"
+                "not a plain file", subject=str(path), hint="name a file that this program wrote"
             )
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableFile(
             (error.strerror or str(error)).lower(),
             subject=str(path),
-            hint="name a file that `excise audit` wrote",
+            hint="name a file that this program wrote",
         ) from error
     *whole, rest = data.split(b"\n")
     return whole, len(rest)
