@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hostile_server import answer, raw, served
 from typer.testing import CliRunner
 
 from excise.audit.said import answers
 from excise.cli.app import app
 from excise.errors import UsageError
+from hostile_server import answer, raw, served
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import stat
 
 import pytest
 from cases import EARLIER, PLAN, done, excise, material
-from hostile_server import Stall, answer, raw, served
 
 from excise.audit import keys as stored
 from excise.audit import transcript
+from hostile_server import Stall, answer, raw, served
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 
 import pytest
-from hostile_server import Stall, answer, raw, served
 
 from excise.audit.plan import Sampling
 from excise.audit.suspects import NoReply
 from excise.audit.suspects.endpoint import MOST_BYTES, Endpoint, Limits
 from excise.errors import UsageError
+from hostile_server import Stall, answer, raw, served
 
 
 def endpoint(url, *, timeout=5.0, attempts=3, slept=None, key_env=None):

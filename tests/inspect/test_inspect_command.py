@@ -29,7 +29,7 @@ BAD = "@mcp.tool()\ndef calc(x: str):\n    return eval(x)\n"
 @pytest.fixture(autouse=True)
 def no_kernel_wall(monkeypatch):
     """Landlock cannot be taken back, and would bind every later test of this process; `test_hostile` has it."""
-    monkeypatch.setattr("excise.inspect.sandbox.landlock", lambda _folders: 0)
+    monkeypatch.setattr("excise.inspect.sandbox.landlock", lambda *_: 0)
 
 
 @pytest.fixture

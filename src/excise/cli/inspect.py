@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from excise.inspect.finding import Report
+    from excise.inspect.scope import Scope
 
 
 def inspect(
@@ -38,14 +44,33 @@ def inspect(
         list[Path] | None, typer.Option(help="SARIF of another tool, shown where it agrees. May be repeated.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 1,
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send code to this endpoint for a second look; it can only add."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="The name of the model there.")] = "",
+    agent_api: Annotated[str, typer.Option(help="How it is spoken to: openai or anthropic.")] = "openai",
+    agent_key_env: Annotated[
+        str | None, typer.Option(help="The environment variable that holds its API key.")
+    ] = None,
+    agent_budget: Annotated[
+        str, typer.Option(help="What it may cost: requests=20,tokens=200000,bytes=4000000,seconds=600.")
+    ] = "",
+    agent_transcript: Annotated[
+        Path | None, typer.Option(help="A new file for all questions and answers, chained by hashes.")
+    ] = None,
+    agent_patches: Annotated[
+        Path | None, typer.Option(help="A file for the changes it proposes, for a person to read and apply.")
+    ] = None,
 ) -> None:
     """Say what an automated agent could exploit in a code base, each finding with steps that were replayed."""
     import sys
 
     from excise.errors import UsageError
-    from excise.inspect import agreement, compare, finding, run, sandbox
-    from excise.inspect.cache import Cache
+    from excise.inspect import agreement, compare, finding
+    from excise.inspect.agent import patches
     from excise.inspect.outputs.registry import FORMATS
+    from excise.inspect.scope import Scope, folders, inspected
     from excise.report.staging import replace_file
 
     render = FORMATS.get(format_)
@@ -58,16 +83,23 @@ def inspect(
         )
     earlier = compare.load(baseline) if baseline is not None else None
     others = [agreement.load(p) for p in evidence or ()]
-    known = Cache(cache)
-    with sandbox.walls(path, [p.absolute().parent for p in (out, cache) if p is not None], jobs=jobs):
-        report = run.inspect(path, jobs=jobs, cache=known, exclude=exclude or ())
+    scope = Scope(path, jobs, cache, tuple(exclude or ()))
+    writable = folders([out, agent_transcript, agent_patches])
+    looked: AbstractContextManager[Report]
+    if agent is None:
+        looked = inspected(scope, writable)
+    else:
+        asked = (agent, model, agent_api, agent_key_env, agent_budget)
+        looked = _looked_twice(scope, writable, *asked, agent_transcript)
+    with looked as found:
+        report = found
         for other in others:
             report = agreement.add(report, other)
         if earlier is not None:
             report = compare.compare(report, earlier)
         said = render(report).encode("utf-8", "backslashreplace")
-        if cache is not None:
-            replace_file(cache, known.encoded())
+        if agent_patches is not None:
+            replace_file(agent_patches, patches.page(report.patches).encode("utf-8", "backslashreplace"))
         if out is not None:
             replace_file(out, said)
     if out is None:
@@ -75,3 +107,22 @@ def inspect(
         sys.stdout.buffer.flush()
     if least is not None and any(f.severity >= least for f in finding.fresh(report)):
         raise typer.Exit(10)
+
+
+def _looked_twice(
+    scope: Scope,
+    writable: list[Path],
+    url: str,
+    model: str,
+    api: str,
+    key_env: str | None,
+    budget: str,
+    path: Path | None,
+) -> AbstractContextManager[Report]:
+    from excise.errors import UsageError
+    from excise.inspect.agent import stage
+    from excise.inspect.agent.endpoint import Endpoint
+
+    if not model:
+        raise UsageError("names no model", subject="--agent", hint="--agent URL --model NAME")
+    return stage.looked_twice(scope, writable, Endpoint(url, model, api, key_env), stage.budget(budget), path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -52,10 +52,10 @@ class _Book(msgspec.Struct, array_like=True):
 
 
 class Cache:
-    """No memory where `path` is None; otherwise the notes of an earlier run, and those of this one at the end."""
+    """The notes of an earlier run in `path`, nothing where it is None; `keeping` those of this run, for `encoded`."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None, *, keeping: bool = False) -> None:
+        self.keeping = keeping or path is not None
         book = _load(path) if path is not None else _Book("", {}, {})
         self.known, self.proofs = book.entries, book.proofs
         self._kept: dict[str, _Entry] = {}
@@ -71,7 +71,7 @@ class Cache:
     def kept(self, results: Iterable[FileNotes]) -> Iterator[FileNotes]:
         """Pass `results` on, remembering them."""
         for result in results:
-            if self.path is not None and result.key:
+            if self.keeping and result.key:
                 self._kept[result.path] = _Entry(
                     result.key, list(result.notes), list(result.gaps), result.lines
                 )
@@ -83,7 +83,39 @@ class Cache:
 
     def encoded(self) -> bytes:
         """What to write under `path`."""
-        return msgspec.msgpack.encode(_Book(engine(), self._kept, self._proved))
+        try:
+            return msgspec.msgpack.encode(_Book(engine(), self._kept, self._proved))
+        except (
+            UnicodeEncodeError
+        ):  # names and notes that are no text, which MessagePack cannot hold, are not kept
+            kept, proved = _texts(self._kept), _texts(self._proved)
+            return msgspec.msgpack.encode(_Book(engine(), kept, proved))
+
+    def after(self) -> Cache:
+        """A memory of what this run kept, for a later run of the same process."""
+        new = Cache()
+        new.known, new.proofs = self._kept, self._proved
+        return new
+
+    def notes(self, analyser: str) -> dict[str, Notes]:
+        """What this run kept of one analyser, by path."""
+        return {p: n for p, e in self._kept.items() for k, n in e.notes if k == analyser}
+
+
+Held = TypeVar("Held")
+
+
+def _texts(book: dict[str, Held]) -> dict[str, Held]:
+    """The entries that can be written."""
+    return {key: value for key, value in book.items() if _writable(key, value)}
+
+
+def _writable(*values: object) -> bool:
+    try:
+        msgspec.msgpack.encode(values)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _load(path: Path) -> _Book:

@@ -151,6 +151,22 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """A change that an agent proposed for a finding, tried on a copy in memory. It is for a person to read and apply.
+
+    `finding` is a fingerprint. `diff` is written by us from the texts before and after; empty where the proposal could
+    not be applied, and `said` says why. `cleared`: the finding is gone and nothing new was found. `added` are the titles
+    of what is new.
+    """
+
+    finding: str
+    diff: str
+    said: str
+    cleared: bool = False
+    added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of one inspection. `findings` are ordered: the worst first, then by place."""
 
@@ -159,6 +175,7 @@ class Report:
     coverage: Coverage
     notes: tuple[str, ...] = ()
     changes: Changes | None = None
+    patches: tuple[Patch, ...] = ()
 
 
 SEVERITIES: Final = tuple(s.word for s in Severity)

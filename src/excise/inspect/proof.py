@@ -114,7 +114,7 @@ def replay(listing: Listing, findings: Iterable[Finding]) -> Iterator[Finding]:
     @lru_cache(KEPT)
     def sheet(path: str) -> Sheet | None:
         entry = by_path.get(path)
-        got = read(listing.root, entry) if entry is not None and entry.kind == "file" else None
+        got = read(listing, entry) if entry is not None and entry.kind == "file" else None
         if not isinstance(got, Source):
             return None
         try:

@@ -33,19 +33,23 @@ def inspect(
     cache: Cache | None = None,
     exclude: Sequence[str] = (),
     analysers: Sequence[Analyser] = ANALYSERS,
+    replaced: Mapping[str, bytes] | None = None,
 ) -> Report:
     """Look at the tree below `root`, without the paths of `exclude`, in `jobs` processes.
+
+    `replaced` holds contents, by path, that are looked at in place of those on disk.
 
     Raises `UnreadableFile` where there is none; a bad file is a gap, never an error.
     """
     with uncollected():
-        return _inspect(root, jobs, cache or Cache(), exclude, analysers)
+        listing = replace(walk(root, exclude), replaced=replaced or {})
+        report = _inspect(listing, jobs, cache or Cache(), exclude, analysers)
+    return replace(report, root=root.name or str(root))
 
 
 def _inspect(
-    root: Path, jobs: int, cache: Cache, exclude: Sequence[str], analysers: Sequence[Analyser]
+    listing: Listing, jobs: int, cache: Cache, exclude: Sequence[str], analysers: Sequence[Analyser]
 ) -> Report:
-    listing = walk(root, exclude)
     done = tuple(_read_all(listing, jobs, cache, analysers))
     found, failed = _conclude(listing, done, analysers)
     gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
@@ -58,7 +62,7 @@ def _inspect(
         gaps=gaps,
     )
     notes = tuple(f"Left out by --exclude: {e}" for e in exclude)
-    return Report(root.name or str(root), ordered(proven), coverage, notes)
+    return Report("", ordered(proven), coverage, notes)
 
 
 def _proved(
@@ -103,20 +107,24 @@ def _gap(gap: Gap) -> Finding:
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The worst first, then by place; of equal ones (same class, place and last step) the worst alone."""
-    ranked = sorted(findings, key=lambda f: (-f.severity, not f.proven, f.path, f.line, f.weakness, f.title))
     kept: dict[tuple[str, str, int], Finding] = {}
-    for finding in ranked:
+    for finding in ranked(findings):
         kept.setdefault((finding.weakness, finding.path, finding.line), finding)
     return tuple(kept.values())
+
+
+def ranked(findings: Iterable[Finding]) -> list[Finding]:
+    """The worst first, then by place."""
+    return sorted(findings, key=lambda f: (-f.severity, not f.proven, f.path, f.line, f.weakness, f.title))
 
 
 def _read_all(
     listing: Listing, jobs: int, cache: Cache, analysers: Sequence[Analyser]
 ) -> Iterator[FileNotes]:
     wanted = [e for e in listing.entries if e.kind == "file" and any(a.wants(e.path) for a in analysers)]
-    work = (listing.root, analysers, cache)
+    work = (listing, analysers, cache)
     if jobs <= 1 or len(wanted) < 2 * CHUNK:
-        results: Iterable[FileNotes] = (read_one(listing.root, e, analysers, cache) for e in wanted)
+        results: Iterable[FileNotes] = (read_one(listing, e, analysers, cache) for e in wanted)
         yield from cache.kept(results)
         return
     context = multiprocessing.get_context("fork")
@@ -136,26 +144,26 @@ def _until_broken(results: Iterable[FileNotes], wanted: Sequence[Entry]) -> Iter
             yield FileNotes(entry.path, (), (Gap(entry.path, "analyser", "the process that read it ended"),))
 
 
-_work: tuple[Path, Sequence[Analyser], Cache]
+_work: tuple[Listing, Sequence[Analyser], Cache]
 
 
-def _begin(root: Path, analysers: Sequence[Analyser], cache: Cache) -> None:
+def _begin(listing: Listing, analysers: Sequence[Analyser], cache: Cache) -> None:
     global _work  # noqa: PLW0603  what a worker process was started for
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _work = (root, analysers, cache)
+    _work = (listing, analysers, cache)
 
 
 def _read_one(entry: Entry) -> FileNotes:
-    root, analysers, cache = _work
-    return read_one(root, entry, analysers, cache)
+    listing, analysers, cache = _work
+    return read_one(listing, entry, analysers, cache)
 
 
-def read_one(root: Path, entry: Entry, analysers: Sequence[Analyser], cache: Cache) -> FileNotes:
+def read_one(listing: Listing, entry: Entry, analysers: Sequence[Analyser], cache: Cache) -> FileNotes:
     """Read one file and let every analyser that wants it take its notes."""
     wanting = [a for a in analysers if a.wants(entry.path)]
     limit = max(a.most_bytes for a in wanting)
-    source = read(root, entry, limit, head=any(a.head for a in wanting))
+    source = read(listing, entry, limit, head=any(a.head for a in wanting))
     if isinstance(source, Gap):
         return FileNotes(entry.path, (), (source,))
     known = cache.get(source)

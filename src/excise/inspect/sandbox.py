@@ -3,6 +3,9 @@
 Two walls. The audit hook (PEP 578) sees what Python code asks for and refuses by an exception; it cannot be removed.
 Landlock (Linux 5.13 and later, called through libc) lets the kernel refuse writes below everything but the named
 folders, to this process and to all that it starts. Neither is a wall against hostile machine code: none runs here.
+
+A process that talks to an agent's endpoint (`agent`) is behind the same walls with one gap, a host and a port (`reach`);
+it does not read the tree: another process, without that gap, does.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ WRITING: Final = (
 """Audit events whose paths must lie below an allowed folder."""
 
 
+REACHING: Final = ("socket.getaddrinfo", "socket.connect", "http.client.connect")
+"""Audit events that name whom a process talks to."""
 BETWEEN_WORKERS: Final = ("excise.inspect", "concurrent.futures", "functools", "multiprocessing.reduction")
 """Modules whose classes the processes of one inspection send each other; no other pickle is read."""
 
@@ -49,15 +54,15 @@ class _Wall:
     def __init__(self) -> None:
         self.on = False
         self.installed = False
+        self.compiling = sys.dont_write_bytecode
         self.writable: tuple[str, ...] = ()
         self.root = ""
+        self.reach: tuple[str, int] | None = None
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event in FORBIDDEN and not (
-            event == "pickle.find_class" and str(args[0]).startswith(BETWEEN_WORKERS)
-        ):
+        if event in FORBIDDEN and not self._permits(event, args):
             raise Refused(f"{event} {args[:2]}"[:200])
         if event == "open" and _for_writing(args):
             self._below(event, args[0])
@@ -66,6 +71,17 @@ class _Wall:
                 self._below(event, path)
         elif event == "exec" and self.root and _inside(getattr(args[0], "co_filename", None), self.root):
             raise Refused(f"code of {args[0].co_filename}")
+
+    def _permits(self, event: str, args: tuple[Any, ...]) -> bool:
+        """What is forbidden but for one module, host or port. A connection names its number, not its host."""
+        if event == "pickle.find_class":
+            return str(args[0]).startswith(BETWEEN_WORKERS)
+        if self.reach is None or event not in REACHING:
+            return False
+        if event == "socket.connect":
+            return isinstance(args[1], tuple) and args[1][1] == self.reach[1]
+        host, port = args[:2] if event == "socket.getaddrinfo" else args[1:3]
+        return (host, port) == self.reach
 
     def _below(self, event: str, path: Any) -> None:
         if isinstance(path, int):
@@ -95,19 +111,25 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # n
 _WALL = _Wall()
 
 
-def enter(root: Path, writable: Iterable[Path] = ()) -> None:
-    """Raise the audit hook's wall in this process: writes below `writable` only, no import from below `root`."""
+def enter(root: Path, writable: Iterable[Path] = (), reach: tuple[str, int] | None = None) -> None:
+    """Raise the audit hook's wall in this process: writes below `writable` only, no import from below `root`.
+
+    `reach` is the only host and port that it may talk to. A module that is loaded late leaves no compiled file behind.
+    """
+    _WALL.reach = reach
     _WALL.writable = tuple(str(p.resolve()) for p in writable)
     _WALL.root = str(root.resolve())
     if not _WALL.installed:
         sys.addaudithook(_WALL)
         _WALL.installed = True
+    _WALL.compiling, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     _WALL.on = True
 
 
 def leave() -> None:
     """Lower the audit hook's wall (Landlock stays: it cannot be lowered)."""
     _WALL.on = False
+    sys.dont_write_bytecode = _WALL.compiling
 
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # landlock_* system calls, the same number on every architecture
@@ -116,10 +138,16 @@ _READS = (1 << 2) | (1 << 3)  # READ_FILE, READ_DIR
 _EXECUTE = 1 << 0
 _PR_SET_NO_NEW_PRIVS = 38
 _NET_V4 = 0b11  # BIND_TCP, CONNECT_TCP
+_CONNECT_TCP = 0b10
+_RULE_PATH, _RULE_PORT = 1, 2
 
 
 class _Ruleset(ctypes.Structure):
     _fields_ = (("handled_fs", ctypes.c_uint64), ("handled_net", ctypes.c_uint64))
+
+
+class _Port(ctypes.Structure):
+    _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
 
 
 class _Beneath(ctypes.Structure):
@@ -132,8 +160,10 @@ def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def landlock(writable: Iterable[Path] = ()) -> int:
+def landlock(writable: Iterable[Path] = (), port: int | None = None) -> int:
     """Let the kernel refuse writing and executing from now on, but below `writable`, and TCP where it knows how.
+
+    `port` is the only one that connections may go to, None for none.
 
     Returns the version of Landlock's interface, 0 where the kernel has none (then nothing is restricted). It cannot
     be undone and is inherited: call it in a process made for the inspection.
@@ -154,6 +184,8 @@ def landlock(writable: Iterable[Path] = ()) -> int:
     try:
         for path in writable:
             _allow(libc, fd, path, handled & ~_EXECUTE)
+        if net and port is not None:
+            libc.syscall(_ADD, fd, _RULE_PORT, ctypes.byref(_Port(_CONNECT_TCP, port)), 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         return version if libc.syscall(_RESTRICT, fd, 0) == 0 else 0
     finally:
@@ -164,21 +196,23 @@ def _allow(libc: Any, ruleset: int, path: Path, access: int) -> None:
     parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         beneath = _Beneath(access, parent)
-        libc.syscall(_ADD, ruleset, 1, ctypes.byref(beneath), 0)
+        libc.syscall(_ADD, ruleset, _RULE_PATH, ctypes.byref(beneath), 0)
     finally:
         os.close(parent)
 
 
 @contextmanager
-def walls(root: Path, writable: Iterable[Path], *, jobs: int) -> Iterator[int]:
+def walls(
+    root: Path, writable: Iterable[Path], *, jobs: int = 1, reach: tuple[str, int] | None = None
+) -> Iterator[int]:
     """Both walls for the length of the body; gives the version of Landlock's interface, 0 where there is none.
 
     Landlock stays afterwards. With more than one process the semaphores between them need `/dev/shm`.
     """
     folders = [p for p in writable if p.is_dir()]
     shared = [Path("/dev/shm")] if jobs > 1 and Path("/dev/shm").is_dir() else []  # noqa: S108  not a file of ours
-    version = landlock([*folders, *shared])
-    enter(root, folders)
+    version = landlock([*folders, *shared], reach[1] if reach else None)
+    enter(root, folders, reach)
     try:
         yield version
     finally:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from excise.errors import UnreadableFile
@@ -34,6 +34,8 @@ class Listing:
     root: Path
     entries: tuple[Entry, ...]
     gaps: tuple[Gap, ...]
+    replaced: Mapping[str, bytes] = field(default_factory=dict)
+    """Contents that stand in for those on disk: how a change is tried without being written."""
 
 
 def walk(root: Path, exclude: Iterable[str] = ()) -> Listing:
@@ -98,15 +100,18 @@ def _below(fd: int, prefix: str, level: int, skipped: frozenset[str]) -> Iterato
             yield Gap(path, "unreadable", errno.errorcode.get(error.errno or 0, "error"))
 
 
-def read(root: Path, entry: Entry, limit: int = MAX_BYTES, *, head: bool = False) -> Source | Gap:
+def read(listing: Listing, entry: Entry, limit: int = MAX_BYTES, *, head: bool = False) -> Source | Gap:
     """The content of one listed file, or why there is none. Follows no link and reads at most `limit` bytes.
 
     With `head`, a larger file gives its first `limit` bytes; otherwise it is a gap.
     """
+    if entry.path in listing.replaced:
+        data = listing.replaced[entry.path]
+        return Source(entry.path, data[:limit], entry.mode, len(data))
     if entry.size > limit and not head:
         return Gap(entry.path, "too-large", f"{entry.size:,} bytes, {limit:,} are read")
     try:
-        fd = _open(root, entry.path)
+        fd = _open(listing.root, entry.path)
     except OSError as error:
         return Gap(entry.path, "unreadable", errno.errorcode.get(error.errno or 0, "error"))
     with os.fdopen(fd, "rb") as file:

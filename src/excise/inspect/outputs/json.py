@@ -20,6 +20,8 @@ def render(report: Report) -> str:
         "notes": list(report.notes),
         "findings": [finding(f) | _state(f, report) for f in report.findings],
     }
+    if report.patches:
+        said["patches"] = [asdict(p) for p in report.patches]
     if report.changes is not None:
         said["gone"] = {
             "fixed": [asdict(e) for e in report.changes.fixed],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any, Final
 from urllib.parse import quote
@@ -45,6 +46,9 @@ def render(report: Report) -> str:
                         "toolExecutionNotifications": [_gap(g) for g in report.coverage.gaps],
                     }
                 ],
+                **(
+                    {"properties": {"patches": [asdict(p) for p in report.patches]}} if report.patches else {}
+                ),
             }
         ],
     }

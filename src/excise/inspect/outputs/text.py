@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from excise.inspect.finding import Finding, Report, Severity
+from excise.inspect.finding import Finding, Patch, Report, Severity
 from excise.inspect.posture import graph
 from excise.inspect.weakness import BY_ID
-from excise.report.wording import count, one_line
+from excise.report.wording import count, one_line, visible
 
 MOST_STEPS: Final = 12
 MOST_GAPS: Final = 10
+MOST_DIFF: Final = 200
 SHOWN_FROM: Final = Severity.LOW
 """Notes are counted; `--format json`, `sarif` and `html` have them all."""
 
@@ -32,6 +33,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield _summary(report)
     yield from _coverage(report)
     yield from _changes(report)
+    for patch in report.patches:
+        yield from _patch(patch)
     for note in report.notes:
         yield one_line(note)
 
@@ -58,6 +61,13 @@ def _finding(f: Finding, report: Report) -> Iterator[str]:
     yield f"  An attacker controls {one_line(f.controls)}"
     yield f"  and gets {one_line(f.gets)}."
     yield f"  Fix: {one_line(f.fix)}. (fingerprint {f.fingerprint})"
+
+
+def _patch(patch: Patch) -> Iterator[str]:
+    yield f"A change was proposed for {patch.finding}, for a person to judge: {patch.said}."
+    yield from (f"  new: {one_line(title)}" for title in patch.added)
+    yield from (f"    {visible(line)}" for line in patch.diff.split("\n")[:MOST_DIFF] if line)
+    yield ""
 
 
 def _summary(report: Report) -> str:

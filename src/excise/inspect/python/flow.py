@@ -49,11 +49,11 @@ def conclude(tree: Tree) -> Iterator[Finding]:
                 sibling
                 and found.kind in ("api", "internal")
                 and found.at.rule == "sink"
-                and not _is_test(found.at.func.path)
+                and not is_test(found.at.func.path)
             ):
                 yield guards.inconsistent(_finding(found, Severity.LOW), sibling)
             continue
-        level = Severity.NOTE if _is_test(found.at.func.path) else severity
+        level = Severity.NOTE if is_test(found.at.func.path) else severity
         for finding in _reported(found, level):
             yield guards.advised(finding, sibling)
 
@@ -113,7 +113,7 @@ TESTS: Final = re.compile(
 )
 
 
-def _is_test(path: str) -> bool:
+def is_test(path: str) -> bool:
     """Code that no outsider reaches, however it is written."""
     return bool(TESTS.search(path))
 

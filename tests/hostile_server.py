@@ -75,10 +75,17 @@ class Server:
             return False
 
     @staticmethod
+    def more(connection):
+        got = connection.recv(65536)
+        if not got:
+            raise OSError("the client left")
+        return got
+
+    @staticmethod
     def read(connection):
         data = b""
         while b"\r\n\r\n" not in data:
-            data += connection.recv(65536)
+            data += Server.more(connection)
         head, _, body = data.partition(b"\r\n\r\n")
         length = next(
             int(line.split(b":")[1])
@@ -86,7 +93,7 @@ class Server:
             if line.lower().startswith(b"content-length")
         )
         while len(body) < length:
-            body += connection.recv(65536)
+            body += Server.more(connection)
         return head, json.loads(body)
 
 
