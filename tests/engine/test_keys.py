@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from excise.engine.keys import Seen, common, group, repeated, shared
+from excise.engine.keys import Seen, common, count_distinct, group, repeated, shared
 
 KEYS = st.lists(st.one_of(st.integers(0, 9), st.integers(0, 2**64 - 1)), max_size=60)
 
@@ -78,3 +78,11 @@ def test_groups_are_counted_in_order(rows):
     assert dict(zip(pairs, count.tolist(), strict=True)) == Counter(rows)
     assert pairs == sorted(set(rows))
     assert [pairs[i] for i in of_row] == rows
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.one_of(st.integers(0, 3), st.integers(0, 2**64 - 1))), max_size=90))
+def test_distinct_keys_are_counted(rows):
+    rows = sorted(rows, key=lambda r: r[0])
+    found = count_distinct(np.array([r[0] for r in rows], np.int32), u64([r[1] for r in rows]), 6)
+    assert found.tolist() == [len({k for o, k in rows if o == owner and k}) for owner in range(6)]

@@ -81,20 +81,28 @@ def _count_all(
 
 
 def _active_hours(traffic: Traffic, clusters: Clusters, rows: I64) -> tuple[I64, I64, I64]:
-    """Return the distinct (cluster, account, hour) of the wrapped exchanges."""
+    """Return the distinct (cluster, account, hour) of the wrapped exchanges, ascending."""
     e = traffic.exchanges
     hour = e.at[rows] // HOUR - traffic.period()[0] // HOUR
-    account = e.account[rows].astype(np.int64)
-    key = np.unique(np.stack([clusters.label[account].astype(np.int64), account, hour], axis=1), axis=0)
-    return key[:, 0], key[:, 1], key[:, 2]
+    account, hour = _distinct(e.account[rows].astype(np.int64), hour)
+    label = clusters.label[account].astype(np.int64)
+    order = np.argsort(label, kind="stable")
+    return label[order], account[order], hour[order]
+
+
+def _distinct(first: I64, second: I64) -> tuple[I64, I64]:
+    """Drop repeated pairs, which stand together: rows are in canonical order, by account, then time."""
+    new = np.ones(len(first), np.bool_)
+    new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    return first[new], second[new]
 
 
 def _count(member: I64, hour: I64, draws: int) -> dict[str, _Count]:
     """Count on each scale; of the nulls, the one that leaves less to explain."""
     out = {}
     for scale, hours in _SCALES.items():
-        units = np.unique(np.stack([member, hour // hours], axis=1), axis=0)
-        nulls = [_against_shifts(units[:, 0], units[:, 1], 24 // hours, step, draws) for step in _STEPS]
+        who, unit = _distinct(member, hour // hours)
+        nulls = [_against_shifts(who, unit, 24 // hours, step, draws) for step in _STEPS]
         agree = all(n.z > 0 for n in nulls) or all(n.z < 0 for n in nulls)
         least = min(nulls, key=lambda n: abs(n.z))
         out[scale] = least if agree else _Count(least.seen, least.expected, 0.0)
@@ -113,9 +121,13 @@ def _against_shifts(member: I64, unit: I64, per_day: int, step: int, draws: int)
 
 @numba.njit(cache=True, nogil=True)
 def _shifted(member: I64, unit: I64, shifts: I64, size: int) -> F64:
-    out = np.zeros(len(shifts))
+    """Pairs at work together in each draw; units and shifts are below `size`, which closes the circle."""
+    out, count = np.zeros(len(shifts)), np.zeros(size, np.int64)
     for d in range(len(shifts)):
-        out[d] = _co_active((unit + shifts[d][member]) % size, size)
+        for i in range(len(unit)):
+            at = unit[i] + shifts[d, member[i]]
+            count[at - size if at >= size else at] += 1
+        out[d] = _take_pairs(count)
     return out
 
 
@@ -124,9 +136,16 @@ def _co_active(unit: I64, size: int) -> int:
     count = np.zeros(size, np.int64)
     for u in unit:
         count[u] += 1
+    return _take_pairs(count)
+
+
+@numba.njit(inline="always")
+def _take_pairs(count: I64) -> int:
+    """Count the pairs and clear the counts."""
     pairs = 0
-    for c in count:
-        pairs += c * (c - 1) // 2
+    for k in range(len(count)):
+        pairs += count[k] * (count[k] - 1) // 2
+        count[k] = 0
     return pairs
 
 

@@ -164,6 +164,38 @@ def _select_any(state: U8, keys: U64) -> I64:
     return out[:n].copy()
 
 
+@numba.njit(cache=True, nogil=True)
+def count_distinct(owner: I32, keys: U64, owners: int) -> I64:
+    """Return how many different keys, 0 left out, each of `owners` has. Equal owners stand together, ascending. Linear."""
+    out, table = np.zeros(owners, np.int64), np.zeros(64, np.uint64)
+    start = 0
+    while start < len(keys):
+        end, size = start, 64
+        while end < len(keys) and owner[end] == owner[start]:
+            end += 1
+        while size < 2 * (end - start):
+            size *= 2
+        if size > len(table):
+            table = np.zeros(size, np.uint64)
+        mask, last, n = np.uint64(size - 1), np.uint64(0), 0
+        for row in range(start, end):
+            key = keys[row]
+            if key == last or key == 0:
+                continue
+            last = key
+            slot = _spread(key) & mask
+            while table[slot] != 0 and table[slot] != key:
+                slot = (slot + np.uint64(1)) & mask
+            if table[slot] == 0:
+                table[slot] = key
+                n += 1
+        for slot in range(size if n else 0):
+            table[slot] = 0
+        out[owner[start]] = n
+        start = end
+    return out
+
+
 def group(owner: I32, keys: U64) -> tuple[I32, U64, I64, I64]:
     """Return the distinct (owner, key) by owner, then key, with how often each comes; and for each row its place among them.
 

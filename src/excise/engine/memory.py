@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 _M_MMAP_THRESHOLD: Final = -3
-_THRESHOLD: Final = 1 << 17
+_THRESHOLD: Final = 1 << 20
 """Arrays from 128 KiB on get pages of their own and return them when freed (glibc's default grows to 32 MiB with use)."""
 
 

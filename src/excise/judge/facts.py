@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from excise.engine.keys import group
+from excise.engine.keys import count_distinct
 from excise.model import schema
 from excise.model.clusters import Clusters
-from excise.model.tables import I32, I64, U64, Bool, Traffic
+from excise.model.tables import I32, I64, Bool, Traffic
 
 HOUR = 3_600_000_000
 
@@ -55,11 +55,9 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     rows, label = rows[order], label[order]
     start = np.searchsorted(label, np.arange(len(clusters) + 1))
     volume = traffic.accounts.volume()
-    users = _distinct_per_account(
-        traffic.exchanges.account, traffic.exchanges.end_user, len(traffic.accounts)
-    )
-    system = (traffic.exchanges.system.astype(np.int64) + 1).astype(np.uint64)
-    prompts = _distinct_per_account(traffic.exchanges.account, system, len(traffic.accounts))
+    e, accounts = traffic.exchanges, len(traffic.accounts)
+    users = count_distinct(e.account, e.end_user, accounts)
+    prompts = count_distinct(e.account, (e.system + 1).astype(np.uint64), accounts)
     return [
         _facts(
             traffic,
@@ -114,9 +112,3 @@ def largest_group(values: np.ndarray) -> int:
     """Return how many have the most common value; 0 stands for unknown and does not count."""
     values = values[values != 0]
     return int(np.unique(values, return_counts=True)[1].max()) if len(values) else 0
-
-
-def _distinct_per_account(account: I32, value: U64, accounts: int) -> I64:
-    known = value != 0
-    owner, _, _, _ = group(account[known], value[known])
-    return np.bincount(owner, minlength=accounts)

@@ -100,4 +100,5 @@ class Clusters:
 
     def wrapped_rows(self, exchanges: Exchanges) -> I64:
         """Return the exchanges (positions, ascending) of clustered accounts that hold their cluster's wrapper."""
-        return np.flatnonzero((self.matched >= WRAPPED) & (self.label[exchanges.account] >= 0))
+        rows = np.flatnonzero(self.matched >= WRAPPED)
+        return rows[self.label[exchanges.account[rows]] >= 0]

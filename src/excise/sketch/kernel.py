@@ -30,22 +30,28 @@ from excise.sketch.marks import (
     BRACKET,
     FIELDS,
     HEADING,
+    IDLE,
     KEY,
     KINDS,
     LABEL,
+    LINE_ALONE,
+    NOBODY,
+    PHASE,
     TAG,
     ends_heading,
-    is_awake,
     mark_of,
     on_bracket,
     on_heading,
     on_key,
     on_label,
+    on_line_token,
     on_tag,
     on_token,
+    opens,
     start_line,
+    who_is_awake,
 )
-from excise.sketch.sampling import keep, limit_of, room_for, sample_windows
+from excise.sketch.sampling import drawing_room, keep, limit_of, room_for, sample_windows, settle
 from excise.sketch.tokens import CARRY, TOKEN, scan_chunk, scan_table, scratch
 
 U32 = npt.NDArray[np.uint32]
@@ -91,9 +97,9 @@ def _find_marks(
     state, names = scanner
     at, i, next_opener = CARRY, 0, 0
     base, salt = keys[BASE_KEY], keys[MARK_KEY]
-    awake = is_awake(state)
+    awake = who_is_awake(state)
     while i < m:
-        if not awake:
+        if awake == NOBODY:
             while next_opener < k and wakes[next_opener, 0] < i:
                 next_opener += 1
             if next_opener == k:
@@ -101,6 +107,17 @@ def _find_marks(
             i, at = wakes[next_opener, 0], wakes[next_opener, 1]
         c = np.int64(events[i])
         i += 1
+        if awake == LINE_ALONE and not opens(c):
+            if c == TOKEN:
+                on_line_token(state, names, tokens[at], np.int64(flags[at]), base)
+                at += 1
+            else:
+                on_heading(state, c)
+                if on_label(state, c):
+                    count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
+            if state[HEADING, PHASE] | state[LABEL, PHASE] == IDLE:
+                awake = NOBODY
+            continue
         if c == TOKEN:
             on_token(state, names, tokens[at], np.int64(flags[at]), base)
             at += 1
@@ -118,7 +135,7 @@ def _find_marks(
             on_heading(state, c)
             if on_label(state, c):
                 count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
-        awake = is_awake(state)
+        awake = who_is_awake(state)
     return count
 
 
@@ -146,18 +163,19 @@ def _sketch_rows(
     lists: Any,
 ) -> Any:
     """Fill `fixed` (tokens, doc, head, tail, cues) and the offsets in `lists`; give the three flat samples."""
-    narrow_rule, wide_rule, mark_cap = rules
-    chunk, scanner = room
+    (narrow_limit, narrow_cap), (wide_limit, wide_cap), mark_cap = rules
+    chunk, scanner, narrow_room, wide_room = room
     out_tokens, out_doc, out_head, out_tail, out_cues = fixed
     shingle_offsets, shingles, wide_offsets, wide, mark_offsets, marks = lists
     tokens, state, names = chunk[0], scanner[0], scanner[1]
     base = keys[BASE_KEY]
     for row in range(len(out_doc)):
         s0, w0, m0 = shingle_offsets[row], wide_offsets[row], mark_offsets[row]
-        shingles = room_for(shingles, s0, np.int64(narrow_rule[1]) + 1)
-        wide = room_for(wide, w0, np.int64(wide_rule[1]) + 1)
+        shingles = room_for(shingles, s0, narrow_cap)
+        wide = room_for(wide, w0, wide_cap)
         marks = room_for(marks, m0, mark_cap + 1)
         ns, nw, nm, total, doc, found = 0, 0, 0, 0, np.uint64(0), np.uint64(0)
+        low, low_wide = narrow_limit, wide_limit
         at, end = offsets[row], offsets[row + 1]
         if len(valid) > 0 and not valid[row]:
             at = end
@@ -167,12 +185,14 @@ def _sketch_rows(
             have = min(total, CARRY)
             for i in range(CARRY, CARRY + n):
                 doc = doc * keys[DOC_KEY] + tokens[i]
-            if narrow_rule[1] > _ZERO:
-                ns = sample_windows(
-                    tokens, have, n, NARROW, base, keys[NARROW_KEY], narrow_rule, shingles, s0, ns
+            if narrow_cap > 0:
+                ns, low = sample_windows(
+                    tokens, have, n, NARROW, base, keys[NARROW_KEY], narrow_room, narrow_cap, low, ns
                 )
-            if wide_rule[1] > _ZERO:
-                nw = sample_windows(tokens, have, n, WIDE, base, keys[WIDE_KEY], wide_rule, wide, w0, nw)
+            if wide_cap > 0:
+                nw, low_wide = sample_windows(
+                    tokens, have, n, WIDE, base, keys[WIDE_KEY], wide_room, wide_cap, low_wide, nw
+                )
             if cues[4] > 0:
                 found |= find_cues(tokens, have, n, base, keys[CUE_KEY], cues)
             if mark_cap > 0:
@@ -182,6 +202,11 @@ def _sketch_rows(
             total += n
             for i in range(CARRY):
                 tokens[i] = tokens[i + n]
+        ns, nw = settle(narrow_room, ns, narrow_cap, low), settle(wide_room, nw, wide_cap, low_wide)
+        for i in range(ns):
+            shingles[s0 + i] = narrow_room[0][i]
+        for i in range(nw):
+            wide[w0 + i] = wide_room[0][i]
         if total > 0:
             doc = mix64(doc ^ np.uint64(total))
             out_doc[row] = doc if doc != _ZERO else _ONE
@@ -227,8 +252,8 @@ def sketch_text(
     u64 = [np.zeros(n, np.uint64) for _ in range(4)]
     counts = np.zeros(n, np.uint32)
     rules = (
-        (limit_of(shingle_rate), np.uint64(shingle_cap if narrow else 0)),
-        (limit_of(wide_rate), np.uint64(wide_cap if wide else 0)),
+        (limit_of(shingle_rate), shingle_cap if narrow else 0),
+        (limit_of(wide_rate), wide_cap if wide else 0),
         mark_cap if marks else 0,
     )
     lists = (
@@ -237,7 +262,8 @@ def sketch_text(
         np.zeros(n + 1, np.int64), np.empty(64 + (2 * n if marks else 0), np.uint64),
     )  # fmt: skip
     lookup = NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
-    room = scratch(), (np.zeros((KINDS + 1, FIELDS), np.int64), np.zeros(KINDS + 1, np.uint64))
+    automata = np.zeros((KINDS + 1, FIELDS), np.int64), np.zeros(KINDS + 1, np.uint64)
+    room = scratch(), automata, drawing_room(shingle_cap), drawing_room(wide_cap)
     flat = _sketch_rows(
         data, offsets, valid, scan_table(), sketch_keys(seed), lookup, rules, room, (counts, *u64), lists
     )

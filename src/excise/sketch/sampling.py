@@ -6,12 +6,16 @@ it is below 2^64 / rate, here the `cap` smallest of them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from excise.sketch.hashing import jit, mix64
 from excise.sketch.tokens import CARRY
+
+
+_BINS: Final = 64
+_FEW: Final = 8
 
 
 @jit
@@ -48,28 +52,83 @@ def sample_windows(
     width: int,
     base: Any,
     salt: Any,
-    rule: Any,
-    sample: Any,
-    start: int,
+    room: Any,
+    cap: int,
+    below: Any,
     count: int,
-) -> int:
-    """Sample windows that end in the n new tokens; `have` (at most CARRY) tokens before them are real."""
-    limit, cap = rule
-    cap = np.int64(cap)
+) -> tuple[int, Any]:
+    """Draw windows that end in the n new tokens; `have` (at most CARRY) tokens before them are real.
+
+    `room` as `drawing_room` gives it, with `count` hashes of at most `below` in no order; their new number and the new bound.
+    A hash is written down in any case and counted if it is low enough: which one is low is chance, which no processor foresees.
+    """
+    drawn = room[0]
     power = np.uint64(1)
-    for _ in range(width):
+    for _ in range(width - 1):
         power = power * base
     first = CARRY - min(have, width - 1)
+    full = first + width - 1
     rolling = np.uint64(0)
-    for i in range(first, CARRY + n):
+    for i in range(first, min(full, CARRY + n)):
         rolling = rolling * base + tokens[i]
-        if i - width >= first:
-            rolling = rolling - tokens[i - width] * power
-        if i - first + 1 >= width:
-            value = mix64(rolling ^ salt)
-            if value <= limit and (count < cap or value < sample[start + cap - 1]):
-                count = keep(sample, start, count, cap, value)
-    return count
+    for i in range(full, CARRY + n):
+        rolling = rolling * base + tokens[i]
+        value = mix64(rolling ^ salt)
+        rolling = rolling - tokens[i - width + 1] * power
+        drawn[count] = value
+        count += value <= below
+        if count == 2 * cap:
+            count = settle(room, count, cap, below)
+            if count == cap:
+                below = drawn[cap - 1]
+    return count, below
+
+
+def drawing_room(cap: int) -> tuple[Any, Any, Any]:
+    """Room for the hashes that are drawn from one text, and to sort them."""
+    return np.zeros(2 * cap + 1, np.uint64), np.zeros(2 * cap + 1, np.uint64), np.zeros(_BINS + 1, np.int64)
+
+
+@jit
+def settle(room: Any, count: int, cap: int, below: Any) -> int:
+    """Sort what was drawn, drop repeats and all but the `cap` smallest; how many are left."""
+    drawn, ordered, _ = room
+    _nearly_sort(room, count, below)
+    kept = 0
+    for i in range(count):
+        value, at = ordered[i], kept
+        while at > 0 and drawn[at - 1] > value:
+            at -= 1
+        if at > 0 and drawn[at - 1] == value:
+            continue
+        for j in range(kept, at, -1):
+            drawn[j] = drawn[j - 1]
+        drawn[at] = value
+        kept += 1
+    return min(kept, cap)
+
+
+@jit
+def _nearly_sort(room: Any, count: int, below: Any) -> None:
+    """Hashes are spread evenly from 0 to `below`: a few are copied, more come into bins by their first bits."""
+    drawn, ordered, ends = room
+    if count <= _FEW:
+        for i in range(count):
+            ordered[i] = drawn[i]
+        return
+    shift = np.uint64(0)
+    while (below >> shift) >= np.uint64(_BINS):
+        shift += np.uint64(1)
+    for k in range(_BINS + 1):
+        ends[k] = 0
+    for i in range(count):
+        ends[np.int64(drawn[i] >> shift) + 1] += 1
+    for k in range(_BINS):
+        ends[k + 1] += ends[k]
+    for i in range(count):
+        k = np.int64(drawn[i] >> shift)
+        ordered[ends[k]] = drawn[i]
+        ends[k] += 1
 
 
 def limit_of(rate: int) -> np.uint64:
