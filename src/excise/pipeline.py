@@ -86,6 +86,7 @@ def scan(
             else None
         )
         fresh: list[Seen] = []
+        threads = threads or os.cpu_count() or 1
         with clock.stage("reading"):
             opened = open_traffic(
                 str(source), staging=Path(staging), accounts=accounts, events=events, asn=asn, edge=edge,
@@ -93,19 +94,19 @@ def scan(
                 skip=(lambda path: kept.knows(path, fresh)) if kept else None,
             )  # fmt: skip
         with clock.stage("sketching", opened.rows):
-            gathered = read(opened, settings, threads or os.cpu_count() or 1, clock, budget, kept, fresh)
+            gathered = read(opened, settings, threads, clock, budget, kept, fresh)
         since = gathered.latest - window if window else None
         with clock.stage("sorting"):
-            traffic, duplicates = sort(gathered, opened, settings, threads or os.cpu_count() or 1, since)
+            traffic, duplicates = sort(gathered, opened, settings, threads, since)
         remembered = Remembered(kept, opened) if kept else opened
         rejected = with_duplicates(
             kept.rejected() if kept else opened.rejected, duplicates, gathered.rows, max_bad_rows
         )
         detectors = usable(DETECTORS, traffic)
         with clock.stage("linking"):
-            clusters = cluster(detectors, traffic, settings)
+            clusters = cluster(detectors, traffic, settings, threads)
         with clock.stage("judging"):
-            findings = weigh(detectors, traffic, clusters, settings)
+            findings = weigh(detectors, traffic, clusters, settings, threads)
         with clock.stage("describing"):
             campaigns, order = present(findings, detectors, traffic, clusters, remembered, settings)
             tables = (
@@ -176,7 +177,7 @@ def sort(
     kinds = available_kinds(
         seen_columns(whole.exchanges), accounts, events, has_accounts=opened.accounts is not None
     )
-    habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits)
+    habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits, threads=threads)
     families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
     traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
     return traffic, whole.duplicates
@@ -209,11 +210,13 @@ def with_duplicates(rejected: Rejected, duplicates: int, rows: int, most: float)
     return total
 
 
-def cluster(detectors: Sequence[Detector], traffic: Traffic, settings: Settings) -> Clusters:
+def cluster(
+    detectors: Sequence[Detector], traffic: Traffic, settings: Settings, threads: int = 1
+) -> Clusters:
     """Tie accounts by every signal, join the ties, find the clusters, and the exchanges that hold a cluster's wrapper."""
-    ties = find_ties(detectors, traffic, settings.detect)
+    ties = find_ties(detectors, traffic, settings.detect, threads=threads)
     clusters = complete(join(ties, traffic, settings), ties, traffic, settings)
-    return hold(clusters, ties, traffic, settings)
+    return hold(clusters, ties, traffic, settings, threads)
 
 
 def join(ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
@@ -223,10 +226,12 @@ def join(ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters
     return leave(clusters, shared_wrapper.strangers(clusters, traffic.habits, p))
 
 
-def hold(clusters: Clusters, ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
+def hold(
+    clusters: Clusters, ties: Sequence[Ties], traffic: Traffic, settings: Settings, threads: int = 1
+) -> Clusters:
     """Find the exchanges that hold their cluster's wrapper, and how many wrappers each account shares."""
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
-    clusters = match(traffic, clusters, share_inside=p["share_inside"])
+    clusters = match(traffic, clusters, share_inside=p["share_inside"], threads=threads)
     return shared_wrapper.fill(clusters, traffic.habits, ties, p)
 
 
@@ -253,10 +258,10 @@ def complete(
 
 
 def weigh(
-    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, settings: Settings
+    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, settings: Settings, threads: int = 1
 ) -> list[Finding]:
     """Measure every signal on every cluster and judge clusters, members and exchanges."""
-    marks = find_marks(detectors, traffic, clusters, settings.detect)
+    marks = find_marks(detectors, traffic, clusters, settings.detect, threads=threads)
     by_id = {d.id: d for d in detectors}
     signals = {}
     for name, mark in marks.items():
@@ -266,7 +271,7 @@ def weigh(
             mark.shows, mark.known, baseline, by_id[name].layer, tied=by_id[name].ties is not None
         )
     found = Findings(
-        evidence=measure(detectors, traffic, clusters, marks, settings.detect),
+        evidence=measure(detectors, traffic, clusters, marks, settings.detect, threads=threads),
         signals=signals,
         rows=find_rows(detectors, traffic, clusters, settings.detect),
         relays=frozenset(d.id for d in detectors if d.claim == "relay"),

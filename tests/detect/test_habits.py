@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from excise.detect.habits import HabitSettings, find_habits, pack_key
+from excise.detect.habits import HabitSettings, find_habits
 from excise.detect.matching import match
 from excise.detect.pairs import sum_pairs, tie_by_key
+from excise.detect.repeats import pack_key
 from excise.errors import InputError
 from excise.link.linker import gather, join_ties
 from excise.model.ragged import Ragged

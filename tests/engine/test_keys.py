@@ -81,7 +81,11 @@ def test_groups_are_counted_in_order(rows):
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 4), st.one_of(st.integers(0, 3), st.integers(0, 2**64 - 1))), max_size=90))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.one_of(st.integers(0, 3), st.integers(0, 2**64 - 1))), max_size=90
+    )
+)
 def test_distinct_keys_are_counted(rows):
     rows = sorted(rows, key=lambda r: r[0])
     found = count_distinct(np.array([r[0] for r in rows], np.int32), u64([r[1] for r in rows]), 6)

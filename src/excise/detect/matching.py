@@ -8,8 +8,10 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from excise.detect.habits import account_chunks, columns_of, find_key, flat, hash_index, pack_key
+from excise.detect.habits import account_chunks, columns_of, flat
 from excise.detect.pivot import HOUR
+from excise.detect.repeats import find_key, hash_index, pack_key
+from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
 from excise.model.clusters import WRAPPED, Clusters
 from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
@@ -18,7 +20,12 @@ _CLUSTER: Final = np.uint64(0xFFFFFF)
 
 
 def match(
-    traffic: Traffic, clusters: Clusters, *, share_inside: float, share_of_cluster: float = 0.3
+    traffic: Traffic,
+    clusters: Clusters,
+    *,
+    share_inside: float,
+    share_of_cluster: float = 0.3,
+    threads: int = 1,
 ) -> Clusters:
     """Return the clusters with `matched` and `wrapper` filled from both prompts of each exchange.
 
@@ -29,9 +36,12 @@ def match(
     e, s = traffic.exchanges, traffic.systems
     matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
     index, prompt = hash_index(tokens), flat(s)
-    for rows in account_chunks(e):
+
+    def count(rows: slice) -> None:
         account, system, user = columns_of(e, rows)
         _count(tokens, index, clusters.label[account], system, user, prompt, matched[rows], wrapper[rows])
+
+    for _ in map_ordered(count, account_chunks(e), threads=threads):
         forget(e)
     filled = replace(clusters, matched=matched, wrapper=wrapper)
     return replace(filled, items=public_items(traffic, filled))

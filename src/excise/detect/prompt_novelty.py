@@ -10,7 +10,7 @@ import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
 from excise.detect.groups import count_rows, percent, share_evidence
-from excise.detect.habits import first_slot, pack_key
+from excise.detect.repeats import first_slot, pack_key
 from excise.engine.memory import forget
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from excise.detect.detector import Detector, Marks, Settings
 from excise.detect.groups import measure_marks
+from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import I64, Traffic
 
 Overrides = Mapping[str, Settings]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def usable(detectors: Sequence[Detector], traffic: Traffic) -> tuple[Detector, ...]:
@@ -23,37 +26,33 @@ def usable(detectors: Sequence[Detector], traffic: Traffic) -> tuple[Detector, .
     return tuple(d for d in detectors if d.needs <= traffic.available)
 
 
-def find_ties(detectors: Sequence[Detector], traffic: Traffic, overrides: Overrides) -> list[Ties]:
+def find_ties(
+    detectors: Sequence[Detector], traffic: Traffic, overrides: Overrides, *, threads: int = 1
+) -> list[Ties]:
     """Return the ties of each detector that has some."""
-    found = []
-    for d in detectors:
-        if d.ties is not None:
-            found.append(d.ties(traffic, d.settings(overrides.get(d.id, {}))))
-            forget(traffic.exchanges)
-    return found
+    makers = [(d, d.ties) for d in detectors if d.ties is not None]
+    return _each(lambda m: m[1](traffic, _chosen(m[0], overrides)), makers, traffic, threads)
 
 
 def find_marks(
-    detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides
+    detectors: Sequence[Detector],
+    traffic: Traffic,
+    clusters: Clusters,
+    overrides: Overrides,
+    *,
+    threads: int = 1,
 ) -> dict[str, Marks]:
     """Return, by detector, which accounts show its signal."""
-    found = {}
-    for d in detectors:
-        if d.marks is not None:
-            found[d.id] = d.marks(traffic, clusters, d.settings(overrides.get(d.id, {})))
-            forget(traffic.exchanges)
-    return found
+    makers = [(d, d.marks) for d in detectors if d.marks is not None]
+    found = _each(lambda m: m[1](traffic, clusters, _chosen(m[0], overrides)), makers, traffic, threads)
+    return dict(zip((d.id for d, _ in makers), found, strict=True))
 
 
 def find_rows(
     detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, overrides: Overrides
 ) -> dict[str, I64]:
     """Return, by detector, the exchanges that show its signal within a cluster."""
-    return {
-        d.id: d.rows(traffic, clusters, d.settings(overrides.get(d.id, {})))
-        for d in detectors
-        if d.rows is not None
-    }
+    return {d.id: d.rows(traffic, clusters, _chosen(d, overrides)) for d in detectors if d.rows is not None}
 
 
 def measure(
@@ -62,6 +61,8 @@ def measure(
     clusters: Clusters,
     marks: Mapping[str, Marks],
     overrides: Overrides,
+    *,
+    threads: int = 1,
 ) -> list[list[Evidence]]:
     """Return the evidence on each cluster, in the order of the detectors; `marks` as `find_marks` gives them.
 
@@ -69,13 +70,14 @@ def measure(
     usual. The layers are independent of each other for the innocent, so this choice does not favour the content.
     """
     content = [d for d in detectors if d.layer == "content"]
-    found = _measure([d for d in detectors if d.layer != "content"], traffic, clusters, marks, overrides)
+    other = [d for d in detectors if d.layer != "content"]
+    found = _measure(other, traffic, clusters, marks, overrides, threads)
     strongest = [
         max((e.log_odds for evidence in found.values() if (e := evidence[k]) is not None), default=0.0)
         for k in range(len(clusters))
     ]
     plain = replace(clusters, plain=np.array(strongest, np.float64) < SPEAKS)
-    found |= _measure(content, traffic, plain, marks, overrides)
+    found |= _measure(content, traffic, plain, marks, overrides, threads)
     return [[e for d in detectors if (e := found[d.id][k]) is not None] for k in range(len(clusters))]
 
 
@@ -89,14 +91,28 @@ def _measure(
     clusters: Clusters,
     marks: Mapping[str, Marks],
     overrides: Overrides,
+    threads: int,
 ) -> dict[str, Sequence[Evidence | None]]:
-    out: dict[str, Sequence[Evidence | None]] = {}
-    for detector in detectors:
-        p = detector.settings(overrides.get(detector.id, {}))
-        out[detector.id] = (
-            detector.measure(traffic, clusters, p)
-            if detector.measure
-            else measure_marks(detector, clusters, marks[detector.id], p)
-        )
+    def evidence(detector: Detector) -> Sequence[Evidence | None]:
+        p = _chosen(detector, overrides)
+        if detector.measure is not None:
+            return detector.measure(traffic, clusters, p)
+        return measure_marks(detector, clusters, marks[detector.id], p)
+
+    found = _each(evidence, detectors, traffic, threads)
+    return {d.id: e for d, e in zip(detectors, found, strict=True)}
+
+
+def _chosen(detector: Detector, overrides: Overrides) -> Settings:
+    return detector.settings(overrides.get(detector.id, {}))
+
+
+def _each(
+    work: Callable[[Item], Result], items: Sequence[Item], traffic: Traffic, threads: int
+) -> list[Result]:
+    """Do the work of several detectors at once; they read the traffic and know nothing of each other."""
+    found = []
+    for result in map_ordered(work, items, threads=threads):
+        found.append(result)
         forget(traffic.exchanges)
-    return out
+    return found

@@ -177,12 +177,11 @@ def count_distinct(owner: I32, keys: U64, owners: int) -> I64:
             size *= 2
         if size > len(table):
             table = np.zeros(size, np.uint64)
-        mask, last, n = np.uint64(size - 1), np.uint64(0), 0
+        mask, n = np.uint64(size - 1), 0
         for row in range(start, end):
             key = keys[row]
-            if key == last or key == 0:
+            if key == 0:
                 continue
-            last = key
             slot = _spread(key) & mask
             while table[slot] != 0 and table[slot] != key:
                 slot = (slot + np.uint64(1)) & mask

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 _M_MMAP_THRESHOLD: Final = -3
 _THRESHOLD: Final = 1 << 20
-"""Arrays from 128 KiB on get pages of their own and return them when freed (glibc's default grows to 32 MiB with use)."""
+"""Arrays from 1 MiB on get pages of their own and return them when freed (glibc's default grows to 32 MiB with use); smaller
+ones are used again: new pages cost more time than what is done with them."""
 
 
 def return_pages() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -159,6 +160,7 @@ class Traffic:
     families: tuple[Family, ...]
     available: frozenset[str]
     _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _locks: dict[str, RLock] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def period(self) -> tuple[int, int]:
         """Return the times of the first and the last exchange; zeros where there is none."""
@@ -166,10 +168,11 @@ class Traffic:
         return self.once("period", lambda: (int(at.min()), int(at.max())) if len(at) else (0, 0))
 
     def once(self, name: str, derive: Callable[[], Result]) -> Result:
-        """Return what `derive` makes of this traffic, by a name of its own; the first answer is kept."""
-        if name not in self._derived:
-            self._derived[name] = derive()
-        return self._derived[name]
+        """Return what `derive` makes of this traffic, by a name of its own; the first answer is kept, and made once."""
+        with self._locks.setdefault(name, RLock()):
+            if name not in self._derived:
+                self._derived[name] = derive()
+            return self._derived[name]
 
     def know(self, name: str, answer: object) -> None:
         """Keep an answer that was derived elsewhere: of all exchanges, where these are only some of them."""

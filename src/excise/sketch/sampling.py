@@ -13,7 +13,6 @@ import numpy as np
 from excise.sketch.hashing import jit, mix64
 from excise.sketch.tokens import CARRY
 
-
 _BINS: Final = 64
 _FEW: Final = 8
 
@@ -126,9 +125,9 @@ def _nearly_sort(room: Any, count: int, below: Any) -> None:
     for k in range(_BINS):
         ends[k + 1] += ends[k]
     for i in range(count):
-        k = np.int64(drawn[i] >> shift)
-        ordered[ends[k]] = drawn[i]
-        ends[k] += 1
+        bin_ = np.int64(drawn[i] >> shift)
+        ordered[ends[bin_]] = drawn[i]
+        ends[bin_] += 1
 
 
 def limit_of(rate: int) -> np.uint64:
