@@ -45,7 +45,7 @@ def novel(traffic: Traffic, clusters: Clusters, rows: I64, fresh_runs: int) -> B
     return enough
 
 
-_ROWS: Final = 1 << 18
+_ROWS: Final = 1 << 15
 """Rows, about, whose runs are in memory at a time, where tables lie in files."""
 
 

@@ -10,6 +10,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from excise.engine.memory import forget
+
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -63,6 +65,7 @@ def _spread(key: np.uint64) -> np.uint64:
 
 _ONCE, _AGAIN = np.uint8(1), np.uint8(2)
 _RECENT = 1 << 12
+_PIECE = 1 << 23
 
 
 def repeated(keys: U64) -> I64:
@@ -84,10 +87,18 @@ def shared(keys: U64, holders: I32) -> I64:
 
 
 def common(keys: U64, others: U64) -> I64:
-    """Return the positions of `keys` that may be among `others` (all that are, and about one in eight of the rest)."""
-    state = _states(len(others))
-    _count(state, others)
-    return _select_any(state, keys)
+    """Return the positions of `keys` that may be among `others` (all that are, and about one in eight of the rest).
+
+    Where they lie in files, only a piece of them is in memory at a time.
+    """
+    state, found = _states(len(others)), [np.zeros(0, np.int64)]
+    for start in range(0, len(others), _PIECE):
+        _count(state, others[start : start + _PIECE])
+        forget(others)
+    for start in range(0, len(keys), _PIECE):
+        found.append(start + _select_any(state, keys[start : start + _PIECE]))
+        forget(keys)
+    return np.concatenate(found)
 
 
 def _states(keys: int) -> U8:

@@ -24,6 +24,8 @@ from excise.sketch.lexicon import Lexicon
 
 _CHUNK: Final = 1 << 20
 """Rows that are copied at a time when repeated ids are dropped."""
+_SORTED_BITS: Final = 62
+"""Bits of one number to sort by."""
 FIXED: Final[dict[str, npt.DTypeLike]] = {
     **{name: kind for name, kind in COLUMNS if name != "cues"},
     "account": np.int32,
@@ -79,12 +81,26 @@ def in_order(rows: Rows, systems: Systems, lexicon: Lexicon) -> Rows:
     columns["system"] = _positions(systems.raw, columns.pop("system"))
     prompt_cues = np.append(systems.cues, np.uint64(0))[columns["system"]]
     columns["families"] = lexicon.families_of(columns.pop("cues") | prompt_cues)
-    rest = combine(
-        [columns[name].astype(np.uint64) for name in ("id", "doc", "session", "model", "client", "messages")]
-    )
-    keys = (rest, columns["at"], account)
-    order = _by_content(np.lexsort(keys), keys, columns, rows.lists)
+    order = _by_account_and_time(account, columns["at"])
+    order = _by_content(order, account, columns, rows.lists)
     return taken(Rows({**columns, "account": account}, rows.lists), order)
+
+
+def _by_account_and_time(account: U64, at: I64) -> I64:
+    """Return an order by account, then time; rows that are equal in both stand together in any order.
+
+    Two sorts by one number each, which processors are quick at, take half the time of one by two.
+    """
+    order = np.argsort(account)
+    account, at = account[order], at[order]
+    rank = np.cumsum(account[1:] != account[:-1], dtype=np.int64)
+    first = int(at.min()) if len(at) else 0
+    bits = (int(at.max(initial=first)) - first).bit_length()
+    if bits + (int(rank[-1]) if len(rank) else 0).bit_length() > _SORTED_BITS:
+        return order[np.lexsort((at, account))]
+    key = at - first
+    key[1:] += rank << bits
+    return order[np.argsort(key)]
 
 
 def taken(rows: Rows, order: I64) -> Rows:
@@ -102,22 +118,23 @@ def _positions(sorted_hashes: U64, wanted: U64) -> I32:
     return np.where(sorted_hashes[where] == distinct, where, -1).astype(np.int32)[back]
 
 
-def _by_content(
-    order: I64, keys: tuple[np.ndarray, ...], columns: dict[str, np.ndarray], lists: dict[str, Ragged]
-) -> I64:
-    """Put rows that are equal in all `keys` into the order of all that they hold: theirs in the source must not matter.
+def _by_content(order: I64, account: U64, columns: dict[str, np.ndarray], lists: dict[str, Ragged]) -> I64:
+    """Put rows of one account and one time into the order of all that they hold: theirs in the source must not matter.
 
-    Such rows repeat an id; only they are sorted.
+    By id first, and by row where all else is equal. Few rows have such a twin; only they are sorted.
     """
+    at = columns["at"]
     same = np.zeros(len(order), np.bool_)
-    same[1:] = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
+    same[1:] = (account[order[1:]] == account[order[:-1]]) & (at[order[1:]] == at[order[:-1]])
     same[:-1] |= same[1:]
     rows = order[same]
     if not len(rows):
         return order
+    scalars = {name: columns[name][rows].astype(np.uint64) for name in columns if name != "row"}
     digests = [_digest(lists[name].take(rows)) for name in LISTS]
-    scalars = [columns[name][rows].astype(np.uint64) for name in columns if name != "row"]
-    order[same] = rows[np.lexsort((combine([*scalars, *digests]), *(key[rows] for key in keys)))]
+    content = combine([*scalars.values(), *digests])
+    rest = combine([scalars[name] for name in ("id", "doc", "session", "model", "client", "messages")])
+    order[same] = rows[np.lexsort((columns["row"][rows], content, rest, at[rows], account[rows]))]
     return order
 
 

@@ -14,8 +14,8 @@ from excise.model.ragged import Ragged, gather
 from excise.model.tables import I64, U64, Systems
 from excise.sketch.blocks import LISTS, Rows, pack
 
-ROWS_A_BUCKET = 65_536
-"""A bucket is sorted at once: this many rows, some 25 MB, for a few threads (a giant account makes its bucket larger)."""
+ROWS_A_BUCKET = 1 << 18
+"""A bucket is sorted at once: at most so many rows, some 100 MB, for a few threads (a giant account makes its bucket larger)."""
 MOST_BITS = 8
 """256 buckets at most: each may be an open file."""
 
@@ -111,11 +111,13 @@ class Gathering:
 
     def systems(self) -> Systems:
         """Return the distinct system prompts, ascending by the hash of their bytes."""
-        return merge_systems(self._systems)
+        self._systems = [merge_systems(self._systems)]
+        return self._systems[0]
 
     def names_of(self, accounts: U64) -> np.ndarray:
-        """Return the names of accounts (hashes, ascending, all of them met): objects[n]."""
+        """Return the names of accounts (hashes, ascending, all of them met): objects[n]. They are given away."""
         known, names = self.known()
+        self._accounts, self._names = [], []
         order = np.argsort(known)
         place = order[np.searchsorted(known[order], accounts)] if len(accounts) else order[:0]
         return names.take(pa.array(place)).to_numpy(zero_copy_only=False)
