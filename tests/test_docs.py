@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from excise.detect import DETECTORS
-from excise.detect.habits import MAX_ACCOUNTS
+from excise.detect.repeats import MAX_ACCOUNTS
 from excise.judge.innocent import EXPLANATIONS
 from excise.judge.verdict import MOST_SURE
 from excise.model.findings import LAYERS, Verdict
