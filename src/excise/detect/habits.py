@@ -27,7 +27,7 @@ from excise.detect.repeats import (
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
 from excise.errors import InputError
-from excise.model.tables import F64, I32, I64, U64, Bool, Exchanges, Habits, Systems
+from excise.model.tables import I32, I64, U64, Bool, Exchanges, Habits, Systems
 
 _CHUNK_ROWS: Final = 1 << 18
 """Rows whose tokens are in memory at a time, where tables lie in files."""
@@ -81,9 +81,7 @@ def every_distinct_text(exchanges: Exchanges, threads: int = 1) -> Bool:
     return np.concatenate([np.zeros(0, np.bool_), *parts])
 
 
-def repeated_keys(
-    exchanges: Exchanges, systems: Systems, texts: Bool, repeats: int, threads: int = 1
-) -> U64:
+def repeated_keys(exchanges: Exchanges, systems: Systems, texts: Bool, repeats: int, threads: int = 1) -> U64:
     """Return (token, account) keys (`pack_key`) of what an account says in `repeats` different texts, in no order."""
 
     def find(*piece: Any) -> U64:

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F  # noqa: N812  as everybody names it
 from excise import __version__
 from excise.detect import DETECTORS, client, header_contradiction
 from excise.detect.detector import Detector
-from excise.detect.habits import MAX_ACCOUNTS
 from excise.detect.matching import tokens_inside
+from excise.detect.repeats import MAX_ACCOUNTS
 from excise.detect.run import find_ties, usable
 from excise.engine.budget import Budget, memory_there
 from excise.engine.progress import Clock, Progress, Silence

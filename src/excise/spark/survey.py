@@ -14,12 +14,12 @@ from excise.detect.client import usual_key
 from excise.detect.habits import (
     count_users,
     every_distinct_text,
-    pack_key,
     repeated_keys,
     weigh_habits,
 )
 from excise.detect.matching import count_uses
 from excise.detect.pairs import distinct_holders
+from excise.detect.repeats import pack_key
 from excise.model.ragged import Ragged
 from excise.model.tables import I64, U64, Accounts, Events, Exchanges, Habits, Systems, Traffic
 from excise.settings import Settings
