@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from excise.judge.facts import gather_facts
-from excise.judge.fuse import FuseSettings, size_prior
+from excise.judge.fuse import FuseSettings, joint_log_odds, size_prior
 from excise.judge.harvest import harvest_rows
 from excise.judge.members import MemberSettings, Signal, accuse
 from excise.judge.verdict import Judgement, judge
@@ -58,11 +58,16 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     priors = size_prior(clusters.sizes().tolist(), settings.fuse)
     telling = _telling_rows(traffic, clusters, found)
     wrapped = np.bincount(traffic.exchanges.account[telling], minlength=len(traffic.accounts)) > 0
+
+    def weigh(k: int, prior: float) -> Judgement:
+        return judge(found.evidence[k], found.relays, facts[k], traffic.available, prior, settings.fuse)
+
+    judgements = [weigh(k, prior) for k, prior in enumerate(priors)]
+    joint = joint_log_odds([j.harvest.layers for j in judgements], clusters.sizes().tolist(), settings.fuse)
     out = []
-    for k in range(len(clusters)):
-        judgement = judge(
-            found.evidence[k], found.relays, facts[k], traffic.available, priors[k], settings.fuse
-        )
+    for k, first in enumerate(judgements):
+        more = joint[k] - first.harvest.log_odds
+        judgement = weigh(k, priors[k] + more) if more > 0 else first
         finding = _find(k, judgement, traffic, clusters, found, wrapped, settings)
         if finding.accused.sum() < 2 and judgement.verdict == "distillation" and judgement.serves:
             finding = _find(k, judgement.as_relay(), traffic, clusters, found, wrapped, settings)

@@ -54,7 +54,7 @@ class MemberSettings:
     company: float = 0.8
     some_company: float = 0.5
     depth: float = 0.5
-    lone_depth: float = 0.7
+    lone_depth: float = 0.8
     some_depth: float = 0.25
     least_private: float = 0.5
     majority: float = 0.6
