@@ -17,7 +17,7 @@ from excise.detect import DETECTORS, shared_wrapper
 from excise.detect.detector import Detector
 from excise.detect.groups import count_members
 from excise.detect.habits import find_habits
-from excise.detect.matching import count_users, match
+from excise.detect.matching import Held, count_users, match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered
@@ -227,11 +227,16 @@ def join(ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters
 
 
 def hold(
-    clusters: Clusters, ties: Sequence[Ties], traffic: Traffic, settings: Settings, threads: int = 1
+    clusters: Clusters,
+    ties: Sequence[Ties],
+    traffic: Traffic,
+    settings: Settings,
+    threads: int = 1,
+    held: Held | None = None,
 ) -> Clusters:
-    """Find the exchanges that hold their cluster's wrapper, and how many wrappers each account shares."""
+    """Find the exchanges that hold their cluster's wrapper (unless it is known what they `held`), and how many wrappers each account shares."""
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
-    clusters = match(traffic, clusters, share_inside=p["share_inside"], threads=threads)
+    clusters = match(traffic, clusters, share_inside=p["share_inside"], held=held, threads=threads)
     return shared_wrapper.fill(clusters, traffic.habits, ties, p)
 
 

@@ -16,6 +16,10 @@ from excise.engine.memory import forget
 from excise.model.clusters import WRAPPED, Clusters
 from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
 
+Held = tuple[I32, U64]
+"""For each exchange, how many tokens of its cluster it holds, and a hash of which."""
+SHARE_OF_CLUSTER: Final = 0.3
+"""Of the members: a token that so many repeat is the cluster's, whoever else uses it."""
 _CLUSTER: Final = np.uint64(0xFFFFFF)
 
 
@@ -24,27 +28,34 @@ def match(
     clusters: Clusters,
     *,
     share_inside: float,
-    share_of_cluster: float = 0.3,
+    share_of_cluster: float = SHARE_OF_CLUSTER,
+    held: Held | None = None,
     threads: int = 1,
 ) -> Clusters:
     """Return the clusters with `matched` and `wrapper` filled from both prompts of each exchange.
 
     A cluster's tokens are those that two and more members repeat, where members are at least `share_inside` of the token's
-    users or the token is repeated by at least `share_of_cluster` of the members.
+    users or the token is repeated by at least `share_of_cluster` of the members. `held`: what `match_rows` says, if that is known.
     """
-    tokens = _cluster_tokens(traffic.habits, clusters, share_inside, share_of_cluster)
-    e, s = traffic.exchanges, traffic.systems
+    tokens = cluster_tokens(traffic.habits, clusters, share_inside, share_of_cluster)
+    matched, wrapper = held or match_rows(traffic, tokens, clusters.label, threads)
+    filled = replace(clusters, matched=matched, wrapper=wrapper)
+    return replace(filled, items=public_items(traffic, filled))
+
+
+def match_rows(traffic: Traffic, tokens: U64, label: I32, threads: int = 1) -> Held:
+    """Return, for each exchange, how many `tokens` of its account's cluster it holds, and a hash of which."""
+    e, prompt = traffic.exchanges, flat(traffic.systems)
     matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
-    index, prompt = hash_index(tokens), flat(s)
+    index = hash_index(tokens)
 
     def count(rows: slice) -> None:
         account, system, user = columns_of(e, rows)
-        _count(tokens, index, clusters.label[account], system, user, prompt, matched[rows], wrapper[rows])
+        _count(tokens, index, label[account], system, user, prompt, matched[rows], wrapper[rows])
 
     for _ in map_ordered(count, account_chunks(e), threads=threads):
         forget(e)
-    filled = replace(clusters, matched=matched, wrapper=wrapper)
-    return replace(filled, items=public_items(traffic, filled))
+    return matched, wrapper
 
 
 def count_users(
@@ -54,16 +65,13 @@ def count_users(
 
     Only tokens of which the cluster's members are at least `share_inside` of the users count. Linear in the accounts' exchanges.
     """
-    return count_uses(traffic, tokens_inside(traffic.habits, clusters, share_inside), account, cluster)
-
-
-def tokens_inside(habits: Habits, clusters: Clusters, share_inside: float) -> U64:
-    """Return the (token, cluster) keys of which the cluster's members are at least `share_inside` of the token's users."""
-    return _cluster_tokens(habits, clusters, share_inside, np.inf)
+    return count_uses(
+        traffic, cluster_tokens(traffic.habits, clusters, share_inside, np.inf), account, cluster
+    )
 
 
 def count_uses(traffic: Traffic, tokens: U64, account: I32, cluster: I32) -> I64:
-    """Return, for each of these accounts, how many of its exchanges hold enough of the cluster's `tokens` (`tokens_inside`)."""
+    """Return, for each of these accounts, how many of its exchanges hold enough of the cluster's `tokens` (`cluster_tokens`)."""
     e, starts, prompt = traffic.exchanges, traffic.accounts.starts, flat(traffic.systems)
     index, out = hash_index(tokens), np.zeros(len(account), np.int64)
     for i, (a, k) in enumerate(zip(account.tolist(), cluster.tolist(), strict=True)):
@@ -97,8 +105,10 @@ def public_items(traffic: Traffic, clusters: Clusters) -> F64:
     return again / np.maximum(np.bincount(label, minlength=len(clusters)), 1)
 
 
-def _cluster_tokens(habits: Habits, clusters: Clusters, share_inside: float, share_of_cluster: float) -> U64:
-    """Return packed (token, cluster) keys."""
+def cluster_tokens(
+    habits: Habits, clusters: Clusters, share_inside: float, share_of_cluster: float = SHARE_OF_CLUSTER
+) -> U64:
+    """Return packed (token, cluster) keys of what two and more members repeat (`match`)."""
     label = clusters.label[habits.account]
     kept = label >= 0
     key = habits.token[kept] << np.uint64(24) | label[kept].astype(np.uint64)

@@ -10,10 +10,12 @@ import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812  as everybody names it
 from pyspark.storagelevel import StorageLevel
 
+from excise.detect.matching import Held
 from excise.engine.store import Store
 from excise.ingest.ledger import Rejected
 from excise.model.tables import I64, U64, Exchanges, Systems
 from excise.sketch.assemble import Table
+from excise.sketch.blocks import LISTS
 from excise.spark.reading import (
     ACCOUNT,
     FILE,
@@ -61,11 +63,11 @@ def gather(session: SparkSession, reader: Reader) -> Gathered:
     files = len(reader.units)
     read = session.range(0, files, 1, files).mapInArrow(reader, READ).persist(KEPT)
     kind = F.col("kind")
-    told = tuple(decode_told(d) for d in _columns(read.filter(kind == FILE).orderBy("key"), "data")[0])
+    told = tuple(decode_told(d) for d in columns(read.filter(kind == FILE).orderBy("key"), "data")[0])
     for one in told:
         raise_told(one)
-    hashes, names = _columns(read.filter(kind == ACCOUNT).dropDuplicates(["key"]), "key", "data")
-    raw, packed = _columns(read.filter(kind == SYSTEM).dropDuplicates(["key"]), "key", "data")
+    hashes, names = columns(read.filter(kind == ACCOUNT).dropDuplicates(["key"]), "key", "data")
+    raw, packed = columns(read.filter(kind == SYSTEM).dropDuplicates(["key"]), "key", "data")
     buckets = (
         read.filter(kind == ROWS)
         .groupBy(F.col("key").cast("int").alias("bucket"))
@@ -118,38 +120,39 @@ def survey(buckets: DataFrame, shared: Any) -> DataFrame:
     return buckets.mapInArrow(Survey(shared), NARROW).persist(KEPT)
 
 
-_LISTS: Final = ("shingles", "marks", "emitted", "replayed")
-_MEMBERS: Final = "bucket int, rows long, shingles long, marks long, emitted long, replayed long, data binary"
+_LISTS: Final = ("shingles", "emitted", "replayed")
+_MEMBERS: Final = "bucket int, rows long, shingles long, emitted long, replayed long, data binary"
 
 
-def members(buckets: DataFrame, shared: Any, accounts: Any, store: Store) -> tuple[Exchanges, U64, I64]:
-    """Bring the exchanges of some accounts (a broadcast of hashes): them, their accounts' hashes by code, and their places.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Exchanges that came to the driver, in canonical order: their accounts' `hashes` by code, `places`, and what they hold."""
 
-    They come a bucket at a time, and lie where the store says.
-    """
-    found = buckets.mapInArrow(Members(shared, accounts), _MEMBERS).persist(KEPT)
+    exchanges: Exchanges
+    hashes: U64
+    places: I64
+    held: Held
+
+
+def members(buckets: DataFrame, shared: Any, clustered: Any, store: Store) -> Brought:
+    """Bring the exchanges of accounts in clusters (`survey.Members`), a bucket at a time; they lie where the store says."""
+    found = buckets.mapInArrow(Members(shared, clustered), _MEMBERS).persist(KEPT)
     names = ("rows", *_LISTS)
-    totals = [
-        int(c[0])
-        for c in _columns(found.agg(*(F.coalesce(F.sum(n), F.lit(0)).alias(n) for n in names)), *names)
-    ]
-    table = Table(
-        store, totals[0], {"wide_in": 0, "wide_out": 0, **dict(zip(_LISTS, totals[1:], strict=True))}
-    )
-    places = [np.zeros(0, np.int64)]
+    sums = found.agg(*(F.coalesce(F.sum(n), F.lit(0)).alias(n) for n in names))
+    totals = dict(zip(names, (int(c[0]) for c in columns(sums, *names)), strict=True))
+    rows = totals.pop("rows")
+    table = Table(store, rows, {**dict.fromkeys(LISTS, 0), **totals})
+    place, matched, wrapper = (store.column(kind, rows) for kind in (np.int64, np.int32, np.uint64))
     for row in found.orderBy("bucket").toLocalIterator(prefetchPartitions=True):
-        rows, where = rows_of(from_stream(row.data))
-        table.append(rows)
-        places.append(where)
+        some, places, held = rows_of(from_stream(row.data))
+        table.append(some)
+        for column, values in ((place, places), (matched, held[0]), (wrapper, held[1])):
+            column.append(values)
     found.unpersist()
-    return *table.finish(), np.concatenate(places)
+    return Brought(*table.finish(), place.finish(), (matched.finish(), wrapper.finish()))
 
 
 def columns(frame: DataFrame, *names: str) -> list[np.ndarray]:
-    """Bring columns of numbers to the driver, without nulls."""
-    return _columns(frame, *names)
-
-
-def _columns(frame: DataFrame, *names: str) -> list[np.ndarray]:
+    """Bring columns without nulls to the driver."""
     table: pa.Table = frame.select(*names).toArrow()
     return [table[name].to_numpy() for name in names]

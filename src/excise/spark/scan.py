@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812  as everybody names it
 
 from excise import __version__
-from excise.detect import DETECTORS, client, header_contradiction
+from excise.detect import DETECTORS, client, header_contradiction, shared_wrapper
 from excise.detect.detector import Detector
-from excise.detect.matching import tokens_inside
+from excise.detect.matching import Held, cluster_tokens
 from excise.detect.repeats import MAX_ACCOUNTS
 from excise.detect.run import find_ties, usable
 from excise.engine.budget import Budget, memory_there
@@ -103,8 +103,8 @@ def scan(
             ties, facts = job.tie(whole, detectors)
             clusters = join(ties, whole.traffic, settings)
             clusters = complete(clusters, ties, whole.traffic, settings, partial(job.count_users, whole))
-            traffic = job.members(whole, clusters, facts, budget)
-            clusters = hold(clusters, ties, traffic, settings)
+            traffic, held = job.members(whole, clusters, facts, budget)
+            clusters = hold(clusters, ties, traffic, settings, held=held)
         with clock.stage("judging"):
             findings = weigh(detectors, traffic, clusters, settings)
         with clock.stage("describing"):
@@ -237,33 +237,35 @@ class Job:
         """Count as `matching.count_users` does, where the exchanges are."""
         out = np.zeros(len(account), np.int64)
         if len(account):
-            tokens = tokens_inside(traffic.habits, clusters, share_inside)
+            tokens = cluster_tokens(traffic.habits, clusters, share_inside, np.inf)
             asked = self._send((tokens, whole.people.hashes[account], cluster))
             uses = whole.gathered.buckets.mapInArrow(Uses(whole.shared, asked), "pair long, uses long")
             pair, count = frames.columns(uses, "pair", "uses")
             out[pair] = count
         return out
 
-    def members(self, whole: Whole, clusters: Clusters, facts: Sequence[Fact], budget: Budget) -> Traffic:
+    def members(
+        self, whole: Whole, clusters: Clusters, facts: Sequence[Fact], budget: Budget
+    ) -> tuple[Traffic, Held]:
         """Bring the exchanges of accounts in clusters, and let them know what was found in all exchanges."""
+        known, n = whole.traffic, len(whole.people.hashes)
         mine = np.flatnonzero(clusters.label >= 0)
         rows = int(whole.people.volume[mine].sum())
-        budget.check(rows, len(whole.people.hashes))
-        wanted = self._send(whole.people.hashes[mine])
-        exchanges, hashes, places = frames.members(
-            whole.gathered.buckets, whole.shared, wanted, budget.store(rows)
-        )
-        account = np.searchsorted(whole.people.hashes, hashes).astype(np.int32)[exchanges.account]
-        exchanges = replace(exchanges, account=account)
-        n = len(whole.people.hashes)
-        starts = np.append(0, np.cumsum(np.bincount(account, minlength=n)))
-        traffic = replace(
-            whole.traffic, exchanges=exchanges, accounts=replace(whole.traffic.accounts, starts=starts)
-        )
-        traffic.learn(whole.traffic)
+        budget.check(rows, n)
+        tokens = cluster_tokens(known.habits, clusters, self._share_inside())
+        sent = self._send((whole.people.hashes[mine], clusters.label[mine], tokens))
+        brought = frames.members(whole.gathered.buckets, whole.shared, sent, budget.store(rows))
+        code = np.searchsorted(whole.people.hashes, brought.hashes).astype(np.int32)
+        exchanges = replace(brought.exchanges, account=code[brought.exchanges.account])
+        starts = np.append(0, np.cumsum(np.bincount(exchanges.account, minlength=n)))
+        traffic = replace(known, exchanges=exchanges, accounts=replace(known.accounts, starts=starts))
+        traffic.learn(known)
         for fact in facts:
-            fact.tell(traffic, places)
-        return traffic
+            fact.tell(traffic, brought.places)
+        return traffic, brought.held
+
+    def _share_inside(self) -> float:
+        return relations.parameters(shared_wrapper.DETECTOR, self.settings)["share_inside"]
 
     def _send(self, value: Any) -> Any:
         return self.session.sparkContext.broadcast(value)

@@ -17,11 +17,12 @@ from excise.detect.habits import (
     repeated_keys,
     weigh_habits,
 )
-from excise.detect.matching import count_uses
+from excise.detect.matching import Held, count_uses, match_rows
 from excise.detect.pairs import distinct_holders
 from excise.detect.repeats import pack_key
+from excise.model.clusters import WRAPPED
 from excise.model.ragged import Ragged
-from excise.model.tables import I64, U64, Accounts, Events, Exchanges, Habits, Systems, Traffic
+from excise.model.tables import I64, U64, Accounts, Bool, Events, Exchanges, Habits, Systems, Traffic
 from excise.settings import Settings
 from excise.sketch.assemble import in_order, taken
 from excise.sketch.available import SEEN, seen_columns
@@ -204,19 +205,23 @@ class Uses(Work):
 
 @dataclass(frozen=True, slots=True)
 class Members(Work):
-    """The exchanges of some accounts (hashes, ascending): how many there are, and an Arrow stream of them without runs of words."""
+    """The exchanges of accounts in clusters: how many there are, and an Arrow stream of them.
 
-    accounts: Any = None
+    Without what only matching and echoes read: marks, runs of words, and the shingles of exchanges that do not hold their
+    cluster's wrapper. `clustered` is a broadcast of these accounts' hashes (ascending) and clusters, and of the clusters' tokens.
+    """
+
+    clustered: Any = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Give those of each bucket."""
-        wanted = self.accounts.value
+        hashes, cluster, tokens = self.clustered.value
         for bucket in self.buckets(batches):
-            e = bucket.traffic.exchanges
-            mine = np.isin(bucket.hashes, wanted)
-            rows = np.flatnonzero(mine[e.account])
+            where = np.minimum(np.searchsorted(hashes, bucket.hashes), len(hashes) - 1)
+            label = np.where(hashes[where] == bucket.hashes, cluster[where], -1).astype(np.int32)
+            rows = np.flatnonzero(label[bucket.traffic.exchanges.account] >= 0)
             if len(rows):
-                table = _table(bucket, rows)
+                table = _table(bucket, rows, match_rows(bucket.traffic, tokens, label))
                 counts = {name: len(table[name].combine_chunks().flatten()) for name in _CARRIED}
                 one = {"rows": len(rows), **counts}
                 yield pa.record_batch(
@@ -228,32 +233,42 @@ class Members(Work):
                 )
 
 
-_CARRIED: Final = ("shingles", "marks", "emitted", "replayed")
+_CARRIED: Final = ("shingles", "emitted", "replayed")
 
 
-def _table(bucket: Bucket, rows: I64) -> pa.Table:
+def _table(bucket: Bucket, rows: I64, held: Held) -> pa.Table:
     e = bucket.traffic.exchanges
     columns: dict[str, Any] = {"place": bucket.places[rows], "account": bucket.hashes[e.account[rows]]}
+    columns["matched"], columns["wrapper"] = (column[rows] for column in held)
     for name in Exchanges.__dataclass_fields__:
         value = getattr(e, name)
         if name in _CARRIED:
             lists = value.take(rows)
+            if name == "shingles":
+                lists = _emptied(lists, columns["matched"] < WRAPPED)
             columns[name] = pa.LargeListArray.from_arrays(pa.array(lists.offsets), pa.array(lists.values))
         elif not isinstance(value, Ragged) and name != "account":
             columns[name] = value[rows]
     return pa.table(columns)
 
 
-def rows_of(table: pa.Table) -> tuple[Rows, I64]:
-    """Undo `_table`: rows whose `account` is a hash and whose runs of words are empty, and their places."""
+def _emptied(lists: Ragged, which: Bool) -> Ragged:
+    """Return lists of which some hold nothing."""
+    sizes = np.where(which, 0, lists.sizes())
+    return Ragged(np.append(0, np.cumsum(sizes)), lists.values[np.repeat(~which, lists.sizes())])
+
+
+def rows_of(table: pa.Table) -> tuple[Rows, I64, Held]:
+    """Undo `_table`: rows whose `account` is a hash and whose other lists are empty, their places, and what they hold."""
     flat = {name: table[name].combine_chunks() for name in table.column_names}
     places = flat.pop("place").to_numpy()
+    held = flat.pop("matched").to_numpy(), flat.pop("wrapper").to_numpy()
     empty = Ragged(np.zeros(len(places) + 1, np.int64), np.zeros(0, np.uint64))
-    lists = {"wide_in": empty, "wide_out": empty}
+    lists = {"marks": empty, "wide_in": empty, "wide_out": empty}
     for name in _CARRIED:
         column = flat.pop(name)
         lists[name] = Ragged(column.offsets.to_numpy(), column.values.to_numpy())
-    return Rows({name: column.to_numpy() for name, column in flat.items()}, lists), places
+    return Rows({name: column.to_numpy() for name, column in flat.items()}, lists), places, held
 
 
 def narrow(kind: int, key: I64, a: Any = 0, b: Any = 0, c: Any = 0, d: Any = 0) -> pa.RecordBatch:
