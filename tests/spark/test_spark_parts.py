@@ -15,12 +15,12 @@ from excise.ingest.ledger import Rejected, Sample
 from excise.model.ragged import Ragged
 from excise.model.tables import Systems
 from excise.spark import reading
+from excise.spark.buckets import PLACE_SHIFT, bare
 from excise.spark.files import Options, find, opened
 from excise.spark.frames import by_bucket, rejected_by
 from excise.spark.reading import Told, raise_told, unpack_systems
-from excise.spark.relations import Fact, grouped, some
 from excise.spark.scan import bits_for, scan
-from excise.spark.survey import PLACE_SHIFT, bare
+from excise.spark.sharing import Fact, grouped, some
 
 HASH = st.integers(1, (1 << 64) - 1)
 

@@ -1,8 +1,9 @@
 """The same scan on Apache Spark: texts are read where the files are, tables of exchanges stay with the executors.
 
-Read `scan.py` first. What an executor runs is in `reading.py` (a file becomes packed rows) and `survey.py` (a bucket of
-rows becomes narrow tables); what the driver asks of them is in `frames.py` and `relations.py`. Both run the functions of
-the embedded engine on whole accounts or on whole keys, which is why the results are the same.
+Read `scan.py` first. What an executor runs is in `reading.py` (a file becomes packed rows), `buckets.py`, `survey.py` (a
+bucket of rows becomes narrow tables) and `members.py` (exchanges of clusters); what the driver asks of them is in `frames.py`,
+`relations.py` and `sharing.py`. Both run the functions of the embedded engine on whole accounts or on whole keys, which is
+why the results are the same.
 """
 
 from excise.errors import UsageError

@@ -16,6 +16,8 @@ from excise.ingest.ledger import Rejected
 from excise.model.tables import I64, U64, Exchanges, Systems
 from excise.sketch.assemble import Table
 from excise.sketch.blocks import LISTS
+from excise.spark.buckets import PLACE_SHIFT
+from excise.spark.members import Members, rows_of
 from excise.spark.reading import (
     ACCOUNT,
     FILE,
@@ -30,7 +32,7 @@ from excise.spark.reading import (
     unpack_systems,
     unsigned,
 )
-from excise.spark.survey import NARROW, PLACE_SHIFT, Ids, Members, Survey, rows_of
+from excise.spark.survey import NARROW, Ids, Survey
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -39,13 +39,15 @@ from excise.settings import Settings
 from excise.sketch.available import SEEN, available_kinds
 from excise.sketch.lexicon import load_pack
 from excise.sketch.side import align_accounts, code_events
-from excise.spark import frames, relations
+from excise.spark import frames, relations, sharing
+from excise.spark.buckets import Shared
 from excise.spark.files import Found, Options, find
 from excise.spark.frames import Gathered
+from excise.spark.members import Uses
 from excise.spark.reading import Reader, Taker, from_stream
-from excise.spark.relations import Fact, People
+from excise.spark.relations import People
 from excise.spark.session import connected
-from excise.spark.survey import Shared, Uses
+from excise.spark.sharing import Fact
 from excise.state import SEGMENT_SHIFT
 
 if TYPE_CHECKING:
@@ -185,7 +187,7 @@ class Job:
         weighed = relations.weights(gathered.buckets, table, sent, self.settings, self.bits)
         habits, adopters = relations.habits_and_adopters(weighed, people, self.settings)
         families = tuple(Family(f.id, f.title, f.capability) for f in load_pack().families)
-        nothing = relations.some(0)
+        nothing = sharing.some(0)
         traffic = Traffic(nothing, gathered.systems, habits, accounts, events, families, kinds)
         for name, answer in (
             adopters,
@@ -213,12 +215,12 @@ class Job:
         """Find what accounts share on the cluster, and tie them by it here."""
         accounts = whole.traffic.accounts
         facts = (
-            relations.same_texts(whole.survey, whole.people, self.settings),
-            relations.echoes(whole.survey, whole.people, accounts, self.settings),
-            relations.replays(whole.survey, whole.people, accounts),
+            sharing.same_texts(whole.survey, whole.people, self.settings),
+            sharing.echoes(whole.survey, whole.people, accounts, self.settings),
+            sharing.replays(whole.survey, whole.people, accounts),
         )
-        keys = relations.shared_keys(self.session, whole.survey, accounts)
-        exchanges, places = relations.witnesses(facts, keys, whole.people)
+        keys = sharing.shared_keys(self.session, whole.survey, accounts)
+        exchanges, places = sharing.witnesses(facts, keys, whole.people)
         traffic = replace(whole.traffic, exchanges=exchanges)
         for fact in facts:
             fact.tell(traffic, places)

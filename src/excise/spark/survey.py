@@ -1,9 +1,8 @@
-"""What an executor does with a bucket: whole accounts in canonical order, from which narrow tables of numbers are made."""
+"""The narrow tables of numbers that an executor makes of a bucket: what Spark then joins and sums over all accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -17,18 +16,13 @@ from excise.detect.habits import (
     repeated_keys,
     weigh_habits,
 )
-from excise.detect.matching import Held, count_uses, match_rows
 from excise.detect.pairs import distinct_holders
 from excise.detect.repeats import pack_key
-from excise.model.clusters import WRAPPED
-from excise.model.ragged import Ragged
-from excise.model.tables import I64, U64, Accounts, Bool, Events, Exchanges, Habits, Systems, Traffic
+from excise.model.tables import I64, U64, Exchanges, Systems
 from excise.settings import Settings
-from excise.sketch.assemble import in_order, taken
 from excise.sketch.available import SEEN, seen_columns
-from excise.sketch.blocks import Rows, unpack
-from excise.sketch.lexicon import load_pack
-from excise.spark.reading import signed, to_stream, unsigned
+from excise.spark.buckets import Bucket, Work
+from excise.spark.reading import signed, unsigned
 
 NARROW: Final = "kind int, key long, a long, b long, c long, d long"
 """Schema of the narrow tables, one above the other; unused columns are 0. Hashes in signed numbers of the same bits."""
@@ -50,96 +44,6 @@ NARROW: Final = "kind int, key long, a long, b long, c long, d long"
     HABIT,  # key: token; a: account, b: users, c: bits of the weight
     ADOPTER,  # key: account; a: 1 early, b: 1 could have been, c: calls then
 ) = range(15)
-
-PLACE_SHIFT: Final = 40
-"""A place is the bucket and, in so many bits, the position in it: ascending places are the canonical order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What every executor knows. `gone`: positions in a bucket of rows that repeat an id; `since` as in `assemble`."""
-
-    settings: Settings
-    systems: Systems
-    since: int | None = None
-    gone: Mapping[int, I64] = field(default_factory=dict)
-    events: Events | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Whole accounts: their exchanges with `places`, account codes local to the bucket, and what these `hashes` are."""
-
-    places: I64
-    hashes: U64
-    traffic: Traffic
-
-
-def whole_rows(number: int, blocks: list[bytes], shared: Shared) -> tuple[Rows, I64]:
-    """Return the rows of a bucket in canonical order with their places, before repeats are left out."""
-    rows = unpack(blocks)
-    if shared.since is not None:
-        rows = taken(rows, np.flatnonzero(rows.columns["at"] >= shared.since))
-    rows = in_order(rows, shared.systems, load_pack())
-    return rows, (number << PLACE_SHIFT) + np.arange(len(rows), dtype=np.int64)
-
-
-def as_bucket(number: int, blocks: list[bytes], shared: Shared) -> Bucket:
-    """Return a bucket without its repeats."""
-    rows, places = whole_rows(number, blocks, shared)
-    gone = shared.gone.get(number)
-    if gone is not None:
-        keep = np.ones(len(rows), np.bool_)
-        keep[gone] = False
-        rows, places = taken(rows, np.flatnonzero(keep)), places[keep]
-    columns: dict[str, Any] = dict(rows.columns)
-    account = columns.pop("account")
-    new = np.append(True, account[1:] != account[:-1])[: len(account)]
-    codes = (np.cumsum(new) - 1).astype(np.int32)
-    lists: dict[str, Any] = dict(rows.lists)
-    exchanges = Exchanges(**columns, account=codes, **lists)
-    hashes = account[new]
-    starts = np.append(0, np.cumsum(np.bincount(codes, minlength=len(hashes))))
-    return Bucket(places, hashes, bare(exchanges, shared.systems, hashes, starts, shared.events))
-
-
-def bare(
-    exchanges: Exchanges, systems: Systems, hashes: U64, starts: I64, events: Events | None = None
-) -> Traffic:
-    """Return traffic of which nothing but exchanges (and events) is known."""
-    n = len(hashes)
-    unknown: dict[str, Any] = {name: np.zeros(n, np.uint64) for name in _HASHES}
-    flags: dict[str, Any] = {name: np.zeros(n, np.uint8) for name in ("verified", "declared")}
-    accounts = Accounts(
-        name=np.full(n, "", object),
-        hash=hashes,
-        starts=starts,
-        created=np.zeros(n, np.int64),
-        **unknown,
-        **flags,
-    )
-    none: list[Any] = [np.zeros(0, kind) for kind in (np.int64, np.uint8, np.int32, np.uint64)]
-    habits: list[Any] = [np.zeros(0, kind) for kind in (np.uint64, np.int32, np.int32, np.float64)]
-    return Traffic(exchanges, systems, Habits(*habits), accounts, events or Events(*none), (), frozenset())
-
-
-_HASHES: Final = ("org", "owner", "mail", "payment", "signup_ip", "signup_net", "programme")
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is made of every bucket (`mapInArrow` of `bucket int, blocks array<binary>`); `shared` is a broadcast."""
-
-    shared: Any
-
-    def buckets(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Bucket]:
-        """Unpack the buckets of a partition, one at a time."""
-        for batch in batches:
-            for row in range(len(batch)):
-                blocks = [b.as_buffer() for b in batch["blocks"][row].values]
-                bucket = as_bucket(batch["bucket"][row].as_py(), blocks, self.shared.value)
-                if len(bucket.places):
-                    yield bucket
 
 
 class Ids(Work):
@@ -184,91 +88,6 @@ class Weights(Work):
                     kept = one["kept"].flatten()
                     if len(kept):
                         yield _weights(bucket, *(kept.field(k).to_numpy() for k in range(3)))
-
-
-@dataclass(frozen=True, slots=True)
-class Uses(Work):
-    """How often accounts use a wrapper of clusters that they are not in (`pair long, uses long`)."""
-
-    asked: Any = None
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Count for the pairs whose accounts are in these buckets."""
-        tokens, account, cluster = self.asked.value
-        for bucket in self.buckets(batches):
-            mine = np.flatnonzero(np.isin(account, bucket.hashes))
-            if len(mine):
-                code = np.searchsorted(bucket.hashes, account[mine]).astype(np.int32)
-                uses = count_uses(bucket.traffic, tokens, code, cluster[mine])
-                yield pa.record_batch({"pair": mine, "uses": uses})
-
-
-@dataclass(frozen=True, slots=True)
-class Members(Work):
-    """The exchanges of accounts in clusters: how many there are, and an Arrow stream of them.
-
-    Without what only matching and echoes read: marks, runs of words, and the shingles of exchanges that do not hold their
-    cluster's wrapper. `clustered` is a broadcast of these accounts' hashes (ascending) and clusters, and of the clusters' tokens.
-    """
-
-    clustered: Any = None
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Give those of each bucket."""
-        hashes, cluster, tokens = self.clustered.value
-        for bucket in self.buckets(batches):
-            where = np.minimum(np.searchsorted(hashes, bucket.hashes), len(hashes) - 1)
-            label = np.where(hashes[where] == bucket.hashes, cluster[where], -1).astype(np.int32)
-            rows = np.flatnonzero(label[bucket.traffic.exchanges.account] >= 0)
-            if len(rows):
-                table = _table(bucket, rows, match_rows(bucket.traffic, tokens, label))
-                counts = {name: len(table[name].combine_chunks().flatten()) for name in _CARRIED}
-                one = {"rows": len(rows), **counts}
-                yield pa.record_batch(
-                    {
-                        "bucket": pa.array([int(bucket.places[0] >> PLACE_SHIFT)], pa.int32()),
-                        **{name: pa.array([count], pa.int64()) for name, count in one.items()},
-                        "data": pa.array([to_stream(table)]),
-                    }
-                )
-
-
-_CARRIED: Final = ("shingles", "emitted", "replayed")
-
-
-def _table(bucket: Bucket, rows: I64, held: Held) -> pa.Table:
-    e = bucket.traffic.exchanges
-    columns: dict[str, Any] = {"place": bucket.places[rows], "account": bucket.hashes[e.account[rows]]}
-    columns["matched"], columns["wrapper"] = (column[rows] for column in held)
-    for name in Exchanges.__dataclass_fields__:
-        value = getattr(e, name)
-        if name in _CARRIED:
-            lists = value.take(rows)
-            if name == "shingles":
-                lists = _emptied(lists, columns["matched"] < WRAPPED)
-            columns[name] = pa.LargeListArray.from_arrays(pa.array(lists.offsets), pa.array(lists.values))
-        elif not isinstance(value, Ragged) and name != "account":
-            columns[name] = value[rows]
-    return pa.table(columns)
-
-
-def _emptied(lists: Ragged, which: Bool) -> Ragged:
-    """Return lists of which some hold nothing."""
-    sizes = np.where(which, 0, lists.sizes())
-    return Ragged(np.append(0, np.cumsum(sizes)), lists.values[np.repeat(~which, lists.sizes())])
-
-
-def rows_of(table: pa.Table) -> tuple[Rows, I64, Held]:
-    """Undo `_table`: rows whose `account` is a hash and whose other lists are empty, their places, and what they hold."""
-    flat = {name: table[name].combine_chunks() for name in table.column_names}
-    places = flat.pop("place").to_numpy()
-    held = flat.pop("matched").to_numpy(), flat.pop("wrapper").to_numpy()
-    empty = Ragged(np.zeros(len(places) + 1, np.int64), np.zeros(0, np.uint64))
-    lists = {"marks": empty, "wide_in": empty, "wide_out": empty}
-    for name in _CARRIED:
-        column = flat.pop(name)
-        lists[name] = Ragged(column.offsets.to_numpy(), column.values.to_numpy())
-    return Rows({name: column.to_numpy() for name, column in flat.items()}, lists), places, held
 
 
 def narrow(kind: int, key: I64, a: Any = 0, b: Any = 0, c: Any = 0, d: Any = 0) -> pa.RecordBatch:
