@@ -1,6 +1,8 @@
 """Larger worlds on a real cluster, a worker that is killed, and files that cannot be read: `make test-spark`."""
 
+import os
 import random
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -112,6 +114,7 @@ def local():
     needs_java()
     from pyspark.sql import SparkSession
 
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     plain = {
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",

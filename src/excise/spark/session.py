@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -41,6 +43,8 @@ def _open(master: str | None, buckets: int) -> tuple[SparkSession, bool]:
     builder = SparkSession.builder.appName("excise").config("spark.ui.showConsoleProgress", "false")
     if master:
         builder = builder.master(master)
+    if master and master.startswith("local"):
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # Spark's default is whatever python3 is
     with spoken(master):
         session = found or builder.getOrCreate()
         session.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", _BATCH_BYTES)
@@ -76,6 +80,12 @@ def _failed(error: Exception, master: str | None) -> ExciseError:
             "no cluster answers there",
             subject=f"--master {plain(master or '')}",
             hint="start it, or give the address that its master prints, as spark://host:7077",
+        )
+    if "No module named 'excise'" in text:
+        return UsageError(
+            "the Python of the executors has no excise",
+            subject="--engine spark",
+            hint="install 'excise[spark]' on every machine, and say in PYSPARK_PYTHON which Python has it",
         )
     causes = re.findall(r"^(?:Caused by: )?([\w.]+(?:Error|Exception)): (.+)$", text, re.MULTILINE)
     said = ": ".join(causes[-1]) if causes else text.partition("\n")[0]
