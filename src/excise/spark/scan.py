@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -108,7 +109,7 @@ def scan(
             traffic, held = job.members(whole, clusters, facts, budget)
             clusters = hold(clusters, ties, traffic, settings, held=held)
         with clock.stage("judging"):
-            findings = weigh(detectors, traffic, clusters, settings)
+            findings = weigh(detectors, traffic, clusters, settings, cores())
         with clock.stage("describing"):
             texts = Texts(session, found, options, tuple(i for told in gathered.told for i in told.inputs))
             campaigns, order = present(findings, detectors, traffic, clusters, texts, settings)
@@ -117,6 +118,11 @@ def scan(
             tables = account_table(everybody, findings, order), harvest_table(traffic, findings, order, texts)
         info = about(texts, everybody, detectors, campaigns, tables, whole.rejected, settings, clock)
     return Run({**info, "version": __version__}, tuple(campaigns), *tables)
+
+
+def cores() -> int:
+    """Return how many threads the driver may use."""
+    return os.cpu_count() or 1
 
 
 def bits_for(size: int) -> int:
@@ -224,7 +230,7 @@ class Job:
         traffic = replace(whole.traffic, exchanges=exchanges)
         for fact in facts:
             fact.tell(traffic, places)
-        return find_ties(detectors, traffic, self.settings.detect), facts
+        return find_ties(detectors, traffic, self.settings.detect, threads=cores()), facts
 
     def count_users(
         self,
