@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spark services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
+.PHONY: help demo test test-spark services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-bound bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ bench-null: $(VENV)/runtime  ## worlds without a campaign, where every accusatio
 bench-stages: $(VENV)/runtime  ## where accounts of campaigns are lost: linking, clusters, members (WORLDS=folders)
 	$(BIN)/python bench/quality.py stages $(WORLDS) $(OPTIONS)
 
+bench-bound: $(VENV)/bound  ## what a judge that has seen labels would reach (TRAIN=folders, TEST=folders)
+	$(BIN)/python bench/bound.py --train $(TRAIN) --test $(TEST) $(OPTIONS)
+
 bench-ablation: $(VENV)/runtime  ## scans without a layer, or without a step of linking (WORLDS=folders)
 	$(BIN)/python bench/quality.py ablation $(WORLDS) $(OPTIONS)
 
@@ -124,6 +127,10 @@ $(VENV)/runtime: $(VENV)/python requirements.txt pyproject.toml
 
 $(VENV)/audit: $(VENV)/runtime
 	$(PIP) install --quiet --editable '.[audit,audit-torch]'
+	@touch $@
+
+$(VENV)/bound: $(VENV)/runtime
+	$(PIP) install --quiet --editable '.[bound]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/python requirements-dev.txt pyproject.toml
