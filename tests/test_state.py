@@ -18,7 +18,7 @@ from excise.errors import ExciseError, InputError, OutputError, UnreadableFile, 
 from excise.model import schema
 from excise.report.canonical import lines
 from excise.settings import Settings
-from excise.state import open_state, parse_window
+from excise.state.folder import open_state, parse_window
 from scene import DAY, START, base
 from test_scan_command import excise
 
@@ -131,6 +131,59 @@ def test_damage_is_said(tmp_path, name, damage):
     with pytest.raises(UnreadableFile) as error:
         pipeline.scan(tmp_path / "logs", state=tmp_path / "state")
     assert error.value.hint
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Logs, their state, and what a scan of them says."""
+    folder = tmp_path_factory.mktemp("kept")
+    write(folder / "logs", "a", base(each=1))
+    return folder, said(pipeline.scan(folder / "logs", state=folder / "state"))
+
+
+FILES = ("meta.json", "rows.bin", "ranges.npy", "accounts.parquet", "systems.npz", "requests.parquet")
+
+
+@given_settings(max_examples=24, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(FILES), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_said_or_makes_no_difference_and_nothing_is_lost(
+    kept, tmp_path_factory, name, where, bit
+):
+    """Bits that say nothing (padding, a library's own name) may be any; no others change a result unseen."""
+    folder, expected = kept
+    state = tmp_path_factory.mktemp("flipped") / "state"
+    shutil.copytree(folder / "state", state)
+    path = state / "000001" / name
+    data = bytearray(path.read_bytes())
+    data[int(where * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    try:
+        found, hint = said(pipeline.scan(folder / "logs", state=state)), "none is needed"
+    except (UnreadableFile, UsageError) as error:
+        found, hint = expected, error.hint
+    assert found == expected
+    assert hint
+    assert {p.name for p in path.parent.iterdir()} == set(FILES)
+    assert path.read_bytes() == data
+
+
+def test_a_flipped_byte_of_the_rows_is_said(kept, tmp_path):
+    folder, _ = kept
+    shutil.copytree(folder / "state", tmp_path / "state")
+    path = tmp_path / "state" / "000001" / "rows.bin"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UnreadableFile, match=r"rows\.bin") as error:
+        pipeline.scan(folder / "logs", state=tmp_path / "state")
+    assert "000001" in error.value.subject
+
+
+def test_a_database_cannot_be_gone_on_from(tmp_path):
+    with pytest.raises(UsageError, match="database") as error:
+        pipeline.scan("postgresql://nobody@localhost:1/none", state=tmp_path / "state")
+    assert "export" in error.value.hint
+    assert not (tmp_path / "state").exists()
 
 
 def test_what_a_killed_scan_left_is_swept_and_a_failed_one_keeps_nothing(tmp_path, monkeypatch):

@@ -23,7 +23,8 @@ from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import release, return_pages
 from excise.engine.progress import Clock, Progress, Silence
-from excise.errors import InputError, TooManyBadRows
+from excise.errors import InputError, TooManyBadRows, UsageError
+from excise.ingest.layout import is_database
 from excise.ingest.ledger import Rejected
 from excise.ingest.pseudonym import Pseudonymiser
 from excise.ingest.source import MAX_BAD_ROWS, open_traffic
@@ -43,7 +44,9 @@ from excise.sketch.exchanges import COLUMNS, sketch_batch
 from excise.sketch.gathering import Gathering, Piece, bits_for
 from excise.sketch.lexicon import load_pack
 from excise.sketch.side import align_accounts, code_events
-from excise.state import SEGMENT_SHIFT, Remembered, Seen, State, open_state
+from excise.state.folder import State, open_state
+from excise.state.remembered import Remembered
+from excise.state.segment import SEGMENT_SHIFT, Seen
 from excise.stats.excess import excess_shares
 
 
@@ -74,6 +77,12 @@ def scan(
     Raises the errors of `excise.errors`; a kind of evidence that is missing is said in the run.
     """
     return_pages()
+    if state and is_database(str(source)):
+        raise UsageError(
+            "a database has no files to go on from",
+            subject="--state",
+            hint="export its rows to files of a day each, or scan it without --state",
+        )
     settings = settings or Settings()
     clock = Clock(progress or Silence())
     budget = Budget(memory or memory_there() // 2, spill or Path(tempfile.gettempdir()))

@@ -80,7 +80,7 @@ def scan(
     from excise.report import folder, summary
     from excise.report.terminal import lines
     from excise.settings import load_settings
-    from excise.state import parse_window
+    from excise.state.folder import parse_window
 
     chosen = load_settings(settings)
     if no_text:

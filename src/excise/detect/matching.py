@@ -135,10 +135,10 @@ def _count(
         matched[row] += n
         wrapper[row] += mark
         if system[row] >= 0:
-            n, mark = _match_list(key, table, prompt[0], prompt[1], system[row], low)
+            n, mark = _match_list(key, table, prompt[0], prompt[1], np.int64(system[row]), low)
             matched[row] += n
             wrapper[row] += mark
-            n, mark = _match_list(key, table, prompt[2], prompt[3], system[row], low)
+            n, mark = _match_list(key, table, prompt[2], prompt[3], np.int64(system[row]), low)
             matched[row] += n
             wrapper[row] += mark
 

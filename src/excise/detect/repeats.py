@@ -15,6 +15,8 @@ MAX_ACCOUNTS: Final = 1 << ACCOUNT_BITS
 """Accounts in one scan: a token and its account share one 64-bit key. 40 bits of hash are left to tell tokens apart."""
 LOW: Final = np.uint64(MAX_ACCOUNTS - 1)
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_NONE, _ONE = np.int64(0), np.int64(1)
+"""A plain number in a call is a type of its own to numba, and compiled for."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -53,9 +55,9 @@ def say_repeated(account: I32, system: I32, lists: Any, texts: Bool, prompts: An
 
     Tokens of a system prompt count as often as different texts came with it, but at most `repeats` times: more says no more.
     """
-    out, n = np.empty(1024, np.uint64), 0
+    out, n = np.empty(1024, np.uint64), _NONE
     table, count = np.zeros(1024, np.uint64), np.zeros(1024, np.int32)
-    start = 0
+    start = _NONE
     while start < len(account):
         end, room = start, 0
         while end < len(account) and account[end] == account[start]:
@@ -79,8 +81,8 @@ def say_repeated(account: I32, system: I32, lists: Any, texts: Bool, prompts: An
         mine, times, low = table[:size], count[:size], np.uint64(account[start])
         for row in range(start, end):
             if texts[row]:
-                n = _say(mine, times, lists[0], lists[1], row, low, 1, repeats, out, n)
-                n = _say(mine, times, lists[2], lists[3], row, low, 1, repeats, out, n)
+                n = _say(mine, times, lists[0], lists[1], row, low, _ONE, repeats, out, n)
+                n = _say(mine, times, lists[2], lists[3], row, low, _ONE, repeats, out, n)
         for k in range(len(used)):
             often = min(used[k, 1], repeats)
             n = _say(mine, times, prompts[0], prompts[1], used[k, 0], low, often, repeats, out, n)
@@ -100,7 +102,7 @@ def _larger(out: U64, used: int) -> U64:
 @numba.njit(cache=True, nogil=True)
 def _prompts_used(system: I32, texts: Bool, start: int, end: int) -> I64:
     """Return the system prompts of one account's different texts and in how many they are: [prompts, 2]."""
-    found, order, n = np.empty(end - start, np.uint64), np.empty(end - start, np.int64), 0
+    found, order, n = np.empty(end - start, np.uint64), np.empty(end - start, np.int64), _NONE
     for row in range(start, end):
         if texts[row] and system[row] >= 0:
             found[n], order[n] = system[row], n
@@ -165,8 +167,8 @@ def use_tokens(
         _use(lists[0], lists[1], row, account[row], tokens, index, last, spread)
         _use(lists[2], lists[3], row, account[row], tokens, index, last, spread)
         if system[row] >= 0:
-            _use(prompts[0], prompts[1], system[row], account[row], tokens, index, last, spread)
-            _use(prompts[2], prompts[3], system[row], account[row], tokens, index, last, spread)
+            _use(prompts[0], prompts[1], np.int64(system[row]), account[row], tokens, index, last, spread)
+            _use(prompts[2], prompts[3], np.int64(system[row]), account[row], tokens, index, last, spread)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -238,11 +240,11 @@ def spread_weights(
             mine, own = account[row], keys[by_account[first:last]]
             table = hash_index(own)
         low = np.uint64(mine)
-        n = _collect(own, table, lists[0], lists[1], row, low, found, 0)
+        n = _collect(own, table, lists[0], lists[1], row, low, found, _NONE)
         n = _collect(own, table, lists[2], lists[3], row, low, found, n)
         if system[row] >= 0:
-            n = _collect(own, table, prompts[0], prompts[1], system[row], low, found, n)
-            n = _collect(own, table, prompts[2], prompts[3], system[row], low, found, n)
+            n = _collect(own, table, prompts[0], prompts[1], np.int64(system[row]), low, found, n)
+            n = _collect(own, table, prompts[2], prompts[3], np.int64(system[row]), low, found, n)
         for i in range(n):
             at = by_account[first + found[i]]
             total[at] += 1.0 / n

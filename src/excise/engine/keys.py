@@ -256,7 +256,7 @@ def sort_by(keys: U64, order: I64, n: int) -> None:
         _sift(keys, order, root, n)
     for last in range(n - 1, 0, -1):
         order[0], order[last] = order[last], order[0]
-        _sift(keys, order, 0, last)
+        _sift(keys, order, np.int64(0), last)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -33,14 +33,18 @@ class Column(Protocol):
         """Return all values; nothing can be appended afterwards."""
 
 
-class Buckets(Protocol):
-    """Heaps of bytes by number: filled in any order, then taken out one by one."""
+class Readable(Protocol):
+    """Heaps of bytes by number, to be taken out one by one."""
+
+    def take(self, bucket: int) -> Iterable[bytes | memoryview]:
+        """Return what a bucket holds, in pieces as they were put or joined. It may be empty afterwards."""
+
+
+class Buckets(Readable, Protocol):
+    """Heaps that are filled first, in any order."""
 
     def put(self, bucket: int, data: bytes) -> None:
         """Put bytes behind those that the bucket holds."""
-
-    def take(self, bucket: int) -> Iterable[bytes | memoryview]:
-        """Return what a bucket holds, in pieces as they were put or joined, and empty it."""
 
 
 class Store(Protocol):

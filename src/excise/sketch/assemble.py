@@ -58,7 +58,7 @@ def assemble(
     table = Table(gathered.store, gathered.rows, gathered.values)
 
     def order(bucket: int) -> Rows:
-        rows = unpack(gathered.buckets.take(bucket))
+        rows = unpack(gathered.filled.take(bucket))
         if since is not None:
             rows = taken(rows, np.flatnonzero(rows.columns["at"] >= since))
         return in_order(rows, systems, lexicon)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from excise.engine.keys import Seen
-from excise.engine.store import Buckets, Memory, Store
+from excise.engine.store import Buckets, Memory, Readable, Store
 from excise.model.ragged import Ragged, gather
 from excise.model.tables import I64, U64, Systems
 from excise.sketch.blocks import LISTS, Rows, pack
@@ -56,13 +56,14 @@ def bits_for(rows: int) -> int:
 
 @dataclass(slots=True)
 class Gathering:
-    """Everything that was read so far; `bits` as in `bits_for`."""
+    """Everything that was read so far; `bits` as in `bits_for`. `source`: rows that lie elsewhere already, none are added."""
 
     bits: int
     store: Store = field(default_factory=Memory)
     rows: int = 0
     latest: int = 0
     values: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LISTS, 0))
+    source: Readable | None = None
     _buckets: Buckets | None = None
     _accounts: list[U64] = field(default_factory=list)
     _names: list[pa.Array] = field(default_factory=list)
@@ -71,8 +72,13 @@ class Gathering:
     _known_systems: Seen = field(default_factory=Seen)
 
     @property
+    def filled(self) -> Readable:
+        """The packed rows, to be read."""
+        return self.source or self.buckets
+
+    @property
     def buckets(self) -> Buckets:
-        """The packed rows."""
+        """The packed rows, to be added to."""
         if self._buckets is None:
             self._buckets = self.store.buckets(1 << self.bits)
         return self._buckets

@@ -58,10 +58,14 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
-NARROW, WIDE, EDGE = 4, 10, 12
+NARROW, WIDE, EDGE = np.int64(4), np.int64(10), np.int64(12)
 """Tokens of a shingle, of a wide shingle, of `head` and `tail`."""
 
-_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_ZERO, _ONE, _NONE = (
+    np.uint64(0),
+    np.uint64(1),
+    np.int64(0),
+)  # a plain 0 would be a type of its own to numba, and compiled for
 _LINE: Final = ord("\n")
 
 
@@ -174,7 +178,7 @@ def _sketch_rows(
         shingles = room_for(shingles, s0, narrow_cap)
         wide = room_for(wide, w0, wide_cap)
         marks = room_for(marks, m0, mark_cap + 1)
-        ns, nw, nm, total, doc, found = 0, 0, 0, 0, np.uint64(0), np.uint64(0)
+        ns, nw, nm, total, doc, found = _NONE, _NONE, _NONE, _NONE, np.uint64(0), np.uint64(0)
         low, low_wide = narrow_limit, wide_limit
         at, end = offsets[row], offsets[row + 1]
         if len(valid) > 0 and not valid[row]:

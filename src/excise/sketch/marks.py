@@ -23,7 +23,9 @@ from excise.sketch.hashing import jit, mix64
 NUMBER, HAS_DIGIT, ALONE = 1, 2, 4
 """Flags of a token: digits only, some digit, one character of a script without blanks."""
 
-TAG, BRACKET, KEY, HEADING, LABEL = range(5)
+TAG, BRACKET, KEY, HEADING, LABEL = (
+    np.int64(kind) for kind in range(5)
+)  # plain numbers would be types of their own to numba
 KINDS: Final = 5
 LIMITS: Final = np.array([8, 8, 8, 10, 6], np.int64)
 """Longest name of each kind, in half words."""

@@ -20,7 +20,7 @@ from excise.sketch.exchanges import COLUMNS, sketch_batch
 from excise.sketch.gathering import Gathering
 from excise.sketch.lexicon import load_pack
 from excise.spark.files import Options, Unit, opened
-from excise.state import SEGMENT_SHIFT
+from excise.state.segment import SEGMENT_SHIFT
 
 READ: Final = "kind int, key long, data binary"
 """Schema of what reading leaves: packed rows of a bucket, an account's name, a system prompt's sketch, or a `Told` of a file."""

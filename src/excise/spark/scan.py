@@ -49,7 +49,7 @@ from excise.spark.reading import Reader, Taker, from_stream
 from excise.spark.relations import People
 from excise.spark.session import connected
 from excise.spark.sharing import Fact
-from excise.state import SEGMENT_SHIFT
+from excise.state.segment import SEGMENT_SHIFT
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
