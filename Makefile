@@ -108,9 +108,9 @@ bench-real: $(VENV)/runtime  ## linking and templates on real data (DATA=folder 
 	$(BIN)/python bench/coortweet.py $(DATA)/coortweet $(if $(SCORER),--reference $(SCORER))
 	$(BIN)/python bench/benign_text.py $(DATA)
 
-bench-audit: $(VENV)/audit  ## what an audit finds, whom it accuses wrongly, and what removes a mark; then small transformers
-	$(BIN)/python bench/audit.py
-	$(BIN)/python bench/audit_transformer.py
+bench-audit: $(VENV)/audit  ## what an audit finds, whom it accuses wrongly, and what removes a mark; then small transformers; writes docs/benchmarks/audit.md
+	$(BIN)/python bench/audit.py --out docs/benchmarks/audit.md
+	$(BIN)/python bench/audit_transformer.py --work $(DEMO)/audit --out docs/benchmarks/audit.md
 
 bench-inspect: $(VENV)/dev  ## vulnerable code told from its fix, beside bandit; false alarms, speed (SHARED=folder of the pairs)
 	$(BIN)/python bench/inspection.py $(SHARED) --into $(DEMO)/inspect

@@ -63,6 +63,7 @@ SUSPECTS = (
     Suspect("all is ours", 1.0),
     Suspect("all is ours, then as much organic tuning again", 1.0, purified=True),
 )
+UNTRIED = " The larger version for a GPU (`--device cuda --scale 4`) has not been run: no GPU was at hand."
 REPEATED = ("a tenth is ours", "a quarter is ours")
 """These are asked under `KEYS` keys."""
 
@@ -193,7 +194,7 @@ def page(given):
     bench = Bench(given)
     setting = Setting(bench)
     size = sum(p.numel() for p in setting.base.parameters())
-    yield f"Printed by `python bench/audit_transformer.py --scale {given.scale} --steps {given.steps} --queries {given.queries} --pieces {given.pieces}`, version {excise.__version__}, seed {SEED}. Three models of {size:,} parameters (GPT-2's kind) trained on {bench.bytes / 1e6:.0f} MB of docstrings, BPE of {VOCABULARY:,} tokens, on {given.device}; the base ends at {setting.loss:.2f} nats a token. {given.queries:,} queries of {ANSWER} tokens; suspects are tuned on {given.pieces:,} pieces; open weights are read over {READ:,} texts."
+    yield f"Printed by `python bench/audit_transformer.py --scale {given.scale} --steps {given.steps} --queries {given.queries} --pieces {given.pieces}`, version {excise.__version__}, seed {SEED}. Three models of {size:,} parameters (GPT-2's kind) trained on {bench.bytes / 1e6:.0f} MB of docstrings, BPE of {VOCABULARY:,} tokens, on {given.device}; the base ends at {setting.loss:.2f} nats a token. {given.queries:,} queries of {ANSWER} tokens; suspects are tuned on {given.pieces:,} pieces; open weights are read over {READ:,} texts.{UNTRIED if given.device == 'cpu' else ''}"
     for title, rows in (
         ("Innocent transformers", innocents),
         ("Power on transformers", power),
