@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
+import audit_levels
 from audit_settings import Setting, counts, rates
 from excise.audit import ngram, prf
 from excise.audit.marks import MARKS, choices, rerank
 from excise.audit.marks.choices import Slot
 from excise.audit.marks.mark import Mark
-from excise.audit.statistic import log10_bound, published
+from excise.audit.statistic import decoys, log10_bound, published
 from excise.audit.tokens import Words
 
 CANDIDATES = (2, 4, 8)
@@ -80,56 +81,70 @@ def _measured(s, served, student):
 
 def free_choices(worlds):
     """What keyed free choices change and cost, and how they are found, by how the teacher leans without a key."""
-    yield f"{SLOTS} slots of {VALUES} values. A suspect's leaning is worth {HELD:g} sightings; it is asked five times a slot. Nats are how much more surprising the key's value is to the unmarked teacher than its own choice."
+    yield f"{SLOTS} slots of {VALUES} values; {worlds} worlds. A suspect's own leaning is worth {HELD:g} sightings, which is an assumption; it is asked five times a slot. Nats are how much more surprising the key's value is to the unmarked teacher than its own choice."
     yield ""
-    yield "| the teacher leans | answers with another value than without the key | nats a choice | sightings of each slot | p ≤ 1e-3 / ≤ 1e-6 / median log10 p | innocent suspect |"
-    yield "|---|---|---|---|---|---|"
-    for name, evenness in (
-        ("to nothing: values are equal", 1e6),
-        ("a little", 5.0),
-        ("much: no free choice", 0.3),
-    ):
+    yield "| the teacher leans | answers with another value than without the key | nats a choice | sightings of each slot | p ≤ 1e-3 / ≤ 1e-6 / median log10 p |"
+    yield "|---|---|---|---|---|"
+    innocent = []
+    for name, evenness in LEANINGS:
+        beds = [Bed(3_000 + n, evenness) for n in range(worlds)]
         for sightings in SIGHTINGS:
-            changed, cost, ours, innocent = zip(
-                *(_chosen(3_000 + n, evenness, sightings) for n in range(worlds)), strict=True
-            )
-            yield f"| {name} | {np.mean(changed):.2f} | {np.mean(cost):+.3f} | {sightings} | {rates(ours)} | {rates(innocent)} |"
+            found = rates([bed.log10_p(bed.student(sightings)) for bed in beds])
+            yield f"| {name} | {np.mean([b.changed for b in beds]):.2f} | {np.mean([b.cost for b in beds]):+.3f} | {sightings} | {found} |"
+        innocent.append(f"| {name} | {' / '.join(f'{share:.4f}' for share in beds[0].accused())} |")
+    yield ""
+    yield audit_levels.allowed()
+    yield ""
+    yield f"| the teacher leans | p at most {' / '.join(map(str, audit_levels.LEVELS))} for a suspect that was taught by nobody |"
+    yield "|---|---|"
+    yield from innocent
 
 
-def _chosen(number, evenness, sightings):
-    rng = np.random.default_rng([SEED_CHOICES, number])
-    words = iter(f"v{i}" for i in range(SLOTS * VALUES))
-    slots = [
-        Slot(f"s{i}", "name", ("example",), tuple(next(words) for _ in range(VALUES))) for i in range(SLOTS)
-    ]
-    leaning = rng.dirichlet(np.full(VALUES, evenness), SLOTS)
-    key = rng.bytes(16)
-    keyed = np.array([choices.assigned(key, slot) for slot in slots])
-    at_key = leaning[np.arange(SLOTS), keyed]
-    entropy = -(leaning * np.log(np.maximum(leaning, 1e-12))).sum(axis=1)
-    one = np.eye(VALUES)[keyed]
-    student = (HELD * leaning + sightings * one) / (HELD + sightings)
+class Bed:
+    """Slots, how the teacher and the suspect's base lean among their values, and a key."""
 
-    def p_of(model):
-        said, before = (_texts(slots, m, rng) for m in (model, leaning))
-        ranks = choices.ranked(slots, said, before, b"bench")
-        return math.log10(max(ranks.p(ranks.total(key)), 1e-300))
+    def __init__(self, number, evenness):
+        self.rng = np.random.default_rng([SEED_CHOICES, number])
+        words = iter(f"v{i}" for i in range(SLOTS * VALUES))
+        self.slots = [
+            Slot(f"s{i}", "name", ("example",), tuple(next(words) for _ in range(VALUES)))
+            for i in range(SLOTS)
+        ]
+        self.leaning = self.rng.dirichlet(np.full(VALUES, evenness), SLOTS)
+        self.key = self.rng.bytes(16)
+        self.keyed = np.array([choices.assigned(self.key, slot) for slot in self.slots])
+        at_key = np.maximum(self.leaning[np.arange(SLOTS), self.keyed], 1e-12)
+        entropy = -(self.leaning * np.log(np.maximum(self.leaning, 1e-12))).sum(axis=1)
+        self.changed = 1 - at_key.mean()
+        self.cost = float((-np.log(at_key) - entropy).mean())
+        self.reference = self.texts(self.leaning)
 
-    return (
-        1 - at_key.mean(),
-        float((-np.log(np.maximum(at_key, 1e-12)) - entropy).mean()),
-        p_of(student),
-        p_of(leaning),
-    )
+    def student(self, sightings):
+        return (HELD * self.leaning + sightings * np.eye(VALUES)[self.keyed]) / (HELD + sightings)
+
+    def texts(self, model):
+        """Five answers a slot with a value that the model chooses."""
+        return [
+            f"call it {slot.values[v]}"
+            for slot, p in zip(self.slots, model, strict=True)
+            for v in self.rng.choice(VALUES, size=5, p=p)
+        ]
+
+    def ranks(self, model):
+        return choices.ranked(self.slots, self.texts(model), self.reference, b"bench")
+
+    def log10_p(self, model):
+        ranks = self.ranks(model)
+        return math.log10(max(ranks.p(ranks.total(self.key)), 1e-300))
+
+    def accused(self):
+        """Shares of keys under which a suspect that leans as its base does has a p-value at each level."""
+        ranks = self.ranks(self.leaning)
+        keys = decoys(b"trial keys of the bench", audit_levels.TRIALS)
+        totals = [ranks.total(key.tobytes()) for key in keys]
+        p = {total: ranks.p(total) for total in set(totals)}
+        return [np.mean([p[total] <= level for total in totals]) for level in audit_levels.LEVELS]
 
 
+LEANINGS = (("to nothing: values are equal", 1e6), ("a little", 5.0), ("much: no free choice", 0.3))
 SEED_CHOICES = 9_302
-
-
-def _texts(slots, model, rng):
-    """Five answers a slot with a value that the model chooses."""
-    return [
-        f"call it {slot.values[v]}"
-        for slot, p in zip(slots, model, strict=True)
-        for v in rng.choice(VALUES, size=5, p=p)
-    ]
