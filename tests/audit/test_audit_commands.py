@@ -56,7 +56,8 @@ def test_the_student_is_found_by_its_key_and_nobody_else_by_any(home):
     assert student["log10_p"] <= student["looks"][-1]["log10_spent"]
     assert student["log10_holm"] >= student["log10_p"]
     assert report["attribution"][0]["key"] == "red-green:k7@1"
-    assert report["exploratory"] == report["reservations"] == []
+    assert report["exploratory"] == []
+    assert report["reservations"] == ["The key is ranked among 1,000 decoys only; 10,000 are usual."]
 
 
 def test_the_page_says_all_that_it_must(home):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from excise.audit import plan as planning
 from excise.audit.scoring import Finding, clean
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ def reservations(case: Case, courses: Sequence[Course], findings: Sequence[Findi
     if not case.plan.controls:
         said.append(
             "There are no negative controls: that keys, prompts and files were handled rightly rests on the operator's word."
+        )
+    if case.plan.decoys < planning.DECOYS:
+        said.append(
+            f"The key is ranked among {case.plan.decoys:,} decoys only; {planning.DECOYS:,} are usual."
         )
     if case.plan.prompts_marked:
         said.append(
