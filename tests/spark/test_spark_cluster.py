@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -82,6 +83,18 @@ def test_a_worker_that_is_killed_in_the_middle_changes_nothing(larger, expected,
             "utf-8", "replace"
         )
     same(expected, tmp_path / "run")
+
+
+def test_an_interrupted_scan_writes_nothing(cluster, larger, tmp_path):
+    before = [len(worker.kept()) for worker in cluster.workers]
+    process = cluster.scan(larger, tmp_path / "run")
+    while [len(worker.kept()) for worker in cluster.workers] == before and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    status, said = cluster.ended(process)
+    assert status == 130, said
+    assert "interrupted, nothing was written" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_read_ends_the_scan_with_its_name(cluster, larger, tmp_path):

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark.sql import functions as F  # noqa: N812  as everybody names it
 
 from excise import __version__
 from excise.detect import DETECTORS, client, header_contradiction, shared_wrapper
@@ -29,8 +26,6 @@ from excise.ingest.layout import is_database
 from excise.ingest.ledger import Rejected, enforce_limit
 from excise.ingest.pseudonym import Pseudonymiser
 from excise.ingest.source import MAX_BAD_ROWS
-from excise.ingest.traffic import Input
-from excise.judge.wrapper import MOST_CHARACTERS
 from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
 from excise.model.tables import I32, I64, Accounts, Events, Family, Traffic
@@ -45,11 +40,11 @@ from excise.spark.buckets import Shared
 from excise.spark.files import Found, Options, find
 from excise.spark.frames import Gathered
 from excise.spark.members import Uses
-from excise.spark.reading import Reader, Taker, from_stream
+from excise.spark.reading import Reader
 from excise.spark.relations import People
 from excise.spark.session import connected
 from excise.spark.sharing import Fact
-from excise.state.segment import SEGMENT_SHIFT
+from excise.spark.texts import Texts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -99,8 +94,10 @@ def scan(
         job = Job(session, found, options, settings, bits, max_bad_rows, window)
         with clock.stage("sketching"):
             gathered, rejected = job.read()
+            stack.callback(gathered.buckets.unpersist)
         with clock.stage("sorting"):
             whole = job.survey(gathered, rejected)
+            stack.callback(whole.survey.unpersist)
         detectors = usable(DETECTORS, whole.traffic)
         with clock.stage("linking"):
             ties, facts = job.tie(whole, detectors)
@@ -161,6 +158,7 @@ class Job:
             raise InputError(
                 "there are no exchanges to scan", hint="look at the source with `excise ingest --explain`"
             )
+        self._name("read texts, group rows by account")
         gathered = frames.gather(
             self.session, Reader(self.found.units, self.options, self.settings.seed, self.bits)
         )
@@ -178,9 +176,11 @@ class Job:
         """Leave out repeats, make the narrow tables, and bring what is known of each account; align the side tables."""
         latest = max(told.latest for told in gathered.told)
         shared = Shared(self.settings, gathered.systems, latest - self.window if self.window else None)
+        self._name("look for repeated ids")
         repeats = frames.repeats(gathered.buckets, self._send(shared))
         rejected = with_duplicates(rejected, repeats.count(), gathered.rows, self.max_bad_rows)
         shared = replace(shared, gone=frames.by_bucket(frames.columns(repeats, "place")[0]))
+        self._name("make narrow tables, count accounts")
         table = frames.survey(gathered.buckets, self._send(shared))
         people = relations.people(table)
         if len(people.hashes) > MAX_ACCOUNTS:
@@ -190,6 +190,7 @@ class Job:
             )
         accounts, events, kinds = self._sides(gathered, people)
         sent = self._send(replace(shared, events=events))
+        self._name("count users of tokens, weigh habits")
         weighed = relations.weights(gathered.buckets, table, sent, self.settings, self.bits)
         habits, adopters = relations.habits_and_adopters(weighed, people, self.settings)
         families = tuple(Family(f.id, f.title, f.capability) for f in load_pack().families)
@@ -220,11 +221,13 @@ class Job:
     def tie(self, whole: Whole, detectors: Sequence[Detector]) -> tuple[list[Ties], tuple[Fact, ...]]:
         """Find what accounts share on the cluster, and tie them by it here."""
         accounts = whole.traffic.accounts
+        self._name("look for texts, answers and blocks that come again")
         facts = (
             sharing.same_texts(whole.survey, whole.people, self.settings),
             sharing.echoes(whole.survey, whole.people, accounts, self.settings),
             sharing.replays(whole.survey, whole.people, accounts),
         )
+        self._name("look for shared sessions, devices and networks")
         keys = sharing.shared_keys(self.session, whole.survey, accounts)
         exchanges, places = sharing.witnesses(facts, keys, whole.people)
         traffic = replace(whole.traffic, exchanges=exchanges)
@@ -244,6 +247,7 @@ class Job:
     ) -> I64:
         """Count as `matching.count_users` does, where the exchanges are."""
         out = np.zeros(len(account), np.int64)
+        self._name("count uses of wrappers")
         if len(account):
             tokens = cluster_tokens(traffic.habits, clusters, share_inside, np.inf)
             asked = self._send((tokens, whole.people.hashes[account], cluster))
@@ -262,6 +266,7 @@ class Job:
         budget.check(rows, n)
         tokens = cluster_tokens(known.habits, clusters, self._share_inside())
         sent = self._send((whole.people.hashes[mine], clusters.label[mine], tokens))
+        self._name("bring exchanges of clusters")
         brought = frames.members(whole.gathered.buckets, whole.shared, sent, budget.store(rows))
         code = np.searchsorted(whole.people.hashes, brought.hashes).astype(np.int32)
         exchanges = replace(brought.exchanges, account=code[brought.exchanges.account])
@@ -275,42 +280,9 @@ class Job:
     def _share_inside(self) -> float:
         return relations.parameters(shared_wrapper.DETECTOR, self.settings)["share_inside"]
 
+    def _name(self, step: str) -> None:
+        """Name what comes next, for those who look at the cluster's own pages."""
+        self.session.sparkContext.setJobDescription(f"excise: {step}")
+
     def _send(self, value: Any) -> Any:
         return self.session.sparkContext.broadcast(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """What is read again for people: ids of the harvest, and beginnings of a few requests of each accused cluster."""
-
-    session: SparkSession
-    found: Found
-    options: Options
-    read: tuple[Input, ...]
-
-    @property
-    def inputs(self) -> tuple[Input, ...]:
-        """Every file that was read."""
-        return (*self.found.sides.inputs, *self.read)
-
-    @property
-    def events(self) -> Any:
-        """The events table."""
-        return self.found.sides.events
-
-    def take(self, rows: I64, columns: Sequence[str]) -> pa.Table:
-        """Return these rows (sorted, distinct), in that order; texts are cut where a wrapper ends at the latest."""
-        files = np.unique(rows >> SEGMENT_SHIFT).tolist()
-        every = len(self.found.units)
-        wanted = self.session.range(0, every, 1, every).filter(F.col("id").isin(files))
-        taker = Taker(self.found.units, self.options, rows, tuple(columns), beginnings)
-        parts = wanted.mapInArrow(taker, "row long, data binary").orderBy("row").toArrow()
-        return pa.concat_tables([from_stream(d.as_buffer()) for d in parts["data"]])
-
-
-def beginnings(table: pa.Table) -> pa.Table:
-    """Cut texts to what a wrapper shows at most; ids stay."""
-    for k, name in enumerate(table.column_names):
-        if name != "exchange_id":
-            table = table.set_column(k, name, pc.utf8_slice_codeunits(table[name], 0, MOST_CHARACTERS))
-    return table

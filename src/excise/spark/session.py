@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -45,11 +47,20 @@ def _open(master: str | None, buckets: int) -> tuple[SparkSession, bool]:
         builder = builder.master(master)
     if master and master.startswith("local"):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # Spark's default is whatever python3 is
-    with spoken(master):
+    with spoken(master), _own_signals():
         session = found or builder.getOrCreate()
         session.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", _BATCH_BYTES)
         session.conf.set("spark.sql.shuffle.partitions", min(buckets, _MOST_PARTITIONS))
     return session, found is None
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what Ctrl-C does: Spark would put its own handler there."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    if threading.current_thread() is threading.main_thread() and before is not None:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
