@@ -68,7 +68,7 @@ picture: $(VENV)/runtime  ## docs/report.png, made of the demo's page by Chromiu
 
 bench-speed: $(VENV)/dev  ## what scans cost, beside their floor and their peers, in one run (WORLD=folder); writes docs/benchmarks/speed.md
 	test -n "$(WORLD)" || { rm -rf $(DEMO)/speed $(DEMO)/speed-labels; mkdir -p $(DEMO); $(BIN)/excise simulate --exchanges 200000 --out $(DEMO)/speed; }
-	$(BIN)/python bench/speed.py $(or $(WORLD),$(DEMO)/speed) --peers $(DEMO)/peers --out docs/benchmarks/speed.md
+	$(BIN)/python bench/speed.py $(or $(WORLD),$(DEMO)/speed) --peers $(DEMO)/peers $(OPTIONS)
 
 bench-quality: $(VENV)/runtime  ## Excise and the baselines on the same worlds: who is found, who is accused wrongly (WORLDS=folders)
 	$(BIN)/python bench/quality.py table $(WORLDS) $(OPTIONS)

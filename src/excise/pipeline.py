@@ -86,7 +86,7 @@ def scan(
     settings = settings or Settings()
     clock = Clock(progress or Silence())
     budget = Budget(memory or memory_there() // 2, spill or Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix="excise-") as staging, ExitStack() as stack:
+    with budget.explained(), tempfile.TemporaryDirectory(prefix="excise-") as staging, ExitStack() as stack:
         kept = (
             stack.enter_context(
                 open_state(state, settings, version=__version__, pseudonyms=pseudonymise is not None)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -103,6 +104,13 @@ def test_tables_lie_in_memory_until_they_are_large_and_what_cannot_fit_is_refuse
         budget.check(100_000_000, 1_000_000)
     assert "--memory" in error.value.hint
     assert 0 < memory_there() <= 1 << 50
+
+
+@pytest.mark.parametrize("ask", [lambda: np.ones(1 << 60, np.uint8), lambda: pa.allocate_buffer(1 << 60)])
+def test_memory_that_the_system_refuses_is_said_with_a_hint(tmp_path, ask):
+    with pytest.raises(UsageError, match="no more memory") as error, Budget(1 << 30, tmp_path).explained():
+        ask()
+    assert "--spill" in error.value.hint
 
 
 def mapped_bytes():

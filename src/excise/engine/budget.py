@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,6 +49,18 @@ class Budget:
                 subject="--memory",
                 hint=f"allow more (--memory {needed / GIB + 0.1:.1f}GiB), or scan a shorter period",
             )
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn a refusal of memory by the system into a `UsageError` that says what to do."""
+        try:
+            yield
+        except MemoryError as error:
+            raise UsageError(
+                f"the system gave no more memory; {self.memory / GIB:.1f} GiB were allowed",
+                subject="--memory",
+                hint="allow what is really free, so that tables lie in files of --spill in time, or scan a shorter period",
+            ) from error
 
 
 def memory_there() -> int:

@@ -30,26 +30,20 @@ from excise.sketch.marks import (
     BRACKET,
     FIELDS,
     HEADING,
-    IDLE,
     KEY,
     KINDS,
     LABEL,
-    LINE_ALONE,
-    NOBODY,
-    PHASE,
     TAG,
     ends_heading,
+    is_awake,
     mark_of,
     on_bracket,
     on_heading,
     on_key,
     on_label,
-    on_line_token,
     on_tag,
     on_token,
-    opens,
     start_line,
-    who_is_awake,
 )
 from excise.sketch.sampling import drawing_room, keep, limit_of, room_for, sample_windows, settle
 from excise.sketch.tokens import CARRY, TOKEN, scan_chunk, scan_table, scratch
@@ -101,9 +95,9 @@ def _find_marks(
     state, names = scanner
     at, i, next_opener = CARRY, 0, 0
     base, salt = keys[BASE_KEY], keys[MARK_KEY]
-    awake = who_is_awake(state)
+    awake = is_awake(state)
     while i < m:
-        if awake == NOBODY:
+        if not awake:
             while next_opener < k and wakes[next_opener, 0] < i:
                 next_opener += 1
             if next_opener == k:
@@ -111,17 +105,6 @@ def _find_marks(
             i, at = wakes[next_opener, 0], wakes[next_opener, 1]
         c = np.int64(events[i])
         i += 1
-        if awake == LINE_ALONE and not opens(c):
-            if c == TOKEN:
-                on_line_token(state, names, tokens[at], np.int64(flags[at]), base)
-                at += 1
-            else:
-                on_heading(state, c)
-                if on_label(state, c):
-                    count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
-            if state[HEADING, PHASE] | state[LABEL, PHASE] == IDLE:
-                awake = NOBODY
-            continue
         if c == TOKEN:
             on_token(state, names, tokens[at], np.int64(flags[at]), base)
             at += 1
@@ -139,7 +122,7 @@ def _find_marks(
             on_heading(state, c)
             if on_label(state, c):
                 count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
-        awake = who_is_awake(state)
+        awake = is_awake(state)
     return count
 
 

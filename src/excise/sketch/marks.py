@@ -23,9 +23,8 @@ from excise.sketch.hashing import jit, mix64
 NUMBER, HAS_DIGIT, ALONE = 1, 2, 4
 """Flags of a token: digits only, some digit, one character of a script without blanks."""
 
-TAG, BRACKET, KEY, HEADING, LABEL = (
-    np.int64(kind) for kind in range(5)
-)  # plain numbers would be types of their own to numba
+TAG, BRACKET, KEY, HEADING, LABEL = (np.int64(kind) for kind in range(5))
+"""Plain numbers would be types of their own to numba, and compiled for."""
 KINDS: Final = 5
 LIMITS: Final = np.array([8, 8, 8, 10, 6], np.int64)
 """Longest name of each kind, in half words."""
@@ -34,7 +33,6 @@ LIMITS: Final = np.array([8, 8, 8, 10, 6], np.int64)
 IDLE, OPEN, WORD, JOINED, BODY = range(5)
 PHASE, UNITS, WORDY, EXTRA = range(4)
 FIELDS: Final = 4
-NOBODY, LINE_ALONE, OTHERS_TOO = range(3)
 MAX_BODY, MAX_HEADING, MAX_LEAD = 32, 16, 8
 
 _LT, _GT, _SLASH, _QUOTE, _BACKSLASH = (ord(c) for c in '<>/"\\')
@@ -70,34 +68,22 @@ def on_token(state: Any, names: Any, token: Any, flags: int, base: Any) -> None:
     """Feed one token to every automaton that is awake. Row KINDS of the state waits for the colon after a key."""
     state[KINDS, PHASE] = IDLE
     for kind in range(KINDS):
-        _feed(kind, state, names, token, flags, base)
-
-
-@jit
-def on_line_token(state: Any, names: Any, token: Any, flags: int, base: Any) -> None:
-    """Feed one token to those that read a line from its start: what `on_token` does where all others are idle."""
-    _feed(HEADING, state, names, token, flags, base)
-    _feed(LABEL, state, names, token, flags, base)
-
-
-@jit
-def _feed(kind: int, state: Any, names: Any, token: Any, flags: int, base: Any) -> None:
-    phase = state[kind, PHASE]
-    if phase == IDLE:
-        return
-    if phase == BODY:
-        state[kind, EXTRA] += 1
-        if kind == LABEL or state[kind, EXTRA] > MAX_BODY:
+        phase = state[kind, PHASE]
+        if phase == IDLE:
+            continue
+        if phase == BODY:
+            state[kind, EXTRA] += 1
+            if kind == LABEL or state[kind, EXTRA] > MAX_BODY:
+                state[kind, PHASE] = IDLE
+            continue
+        if (kind == LABEL and flags & HAS_DIGIT) or (kind == HEADING and phase == OPEN):
             state[kind, PHASE] = IDLE
-        return
-    if (kind == LABEL and flags & HAS_DIGIT) or (kind == HEADING and phase == OPEN):
-        state[kind, PHASE] = IDLE
-        return
-    names[kind] = names[kind] * base + token
-    state[kind, UNITS] += 1 if flags & ALONE else 2
-    if not flags & NUMBER:
-        state[kind, WORDY] = 1
-    state[kind, PHASE] = WORD if state[kind, UNITS] <= LIMITS[kind] else IDLE
+            continue
+        names[kind] = names[kind] * base + token
+        state[kind, UNITS] += 1 if flags & ALONE else 2
+        if not flags & NUMBER:
+            state[kind, WORDY] = 1
+        state[kind, PHASE] = WORD if state[kind, UNITS] <= LIMITS[kind] else IDLE
 
 
 @jit
@@ -203,14 +189,7 @@ def ends_heading(state: Any) -> bool:
 
 
 @jit
-def who_is_awake(state: Any) -> int:
-    """Whether nobody is at work, only those that read a line from its start (headings and labels), or others too."""
-    if state[TAG, PHASE] | state[BRACKET, PHASE] | state[KEY, PHASE] | state[KINDS, PHASE] != IDLE:
-        return OTHERS_TOO
-    return LINE_ALONE if state[HEADING, PHASE] | state[LABEL, PHASE] != IDLE else NOBODY
-
-
-@jit
-def opens(c: int) -> bool:
-    """Whether an event is one of `OPENERS`."""
-    return bool(c == _LT or c == _QUOTE or c == _LEFT or c == _LINE)
+def is_awake(state: Any) -> bool:
+    """Whether any automaton is at work."""
+    phases = state[TAG, PHASE] | state[BRACKET, PHASE] | state[KEY, PHASE]
+    return bool((phases | state[HEADING, PHASE] | state[LABEL, PHASE] | state[KINDS, PHASE]) != IDLE)
