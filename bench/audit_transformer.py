@@ -59,9 +59,9 @@ SUSPECTS = (
     Suspect("a twentieth is ours", 0.05),
     Suspect("a tenth is ours", 0.1),
     Suspect("a quarter is ours", 0.25),
-    Suspect("a quarter is ours, temperature 0.7", 0.25, temperature=0.7),
     Suspect("all is ours", 1.0),
     Suspect("all is ours, then as much organic tuning again", 1.0, purified=True),
+    Suspect("a quarter is ours, temperature 0.7", 0.25, temperature=0.7),
 )
 UNTRIED = " The larger version for a GPU (`--device cuda --scale 4`) has not been run: no GPU was at hand."
 REPEATED = ("a tenth is ours", "a quarter is ours")
@@ -166,7 +166,7 @@ def marks(setting):
     yield "| mark | nats a token under the unmarked teacher | beside no mark | answers drawn for one served | distinct answers of ten to one prompt |"
     yield "|---|---|---|---|---|"
     least = bench.nats(setting.teacher, plain)
-    one = np.repeat(asked[:50], 10, axis=0)
+    one = np.repeat(asked[:20], 10, axis=0)
     for name, drawn, rows, same in (
         ("none", 1, plain, bench.answers("ten of nothing", setting.teacher, one)),
         *(
