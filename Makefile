@@ -5,7 +5,7 @@ DEMO := demo
 PIP := $(BIN)/pip --disable-pip-version-check
 PYTHON ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spark services lint types imports unit format lock docs wheel picture bench-speed bench-quality bench-null bench-stages bench-bound bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
+.PHONY: help demo test test-spark services lint types imports unit format lock docs wheel picture bench-speed bench-spark bench-quality bench-null bench-stages bench-bound bench-ablation bench-detectors bench-missing bench-correlation bench-delay bench-cost bench-adversary bench-real bench-audit bench-inspect inspect clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F'#' '{printf "%-22s%s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ picture: $(VENV)/runtime  ## docs/report.png, made of the demo's page by Chromiu
 bench-speed: $(VENV)/dev  ## what scans cost, beside their floor and their peers, in one run (WORLD=folder); writes docs/benchmarks/speed.md
 	test -n "$(WORLD)" || { rm -rf $(DEMO)/speed $(DEMO)/speed-labels; mkdir -p $(DEMO); $(BIN)/excise simulate --exchanges 200000 --out $(DEMO)/speed; }
 	$(BIN)/python bench/speed.py $(or $(WORLD),$(DEMO)/speed) --peers $(DEMO)/peers $(OPTIONS)
+
+bench-spark: $(VENV)/dev  ## what a scan on a Spark cluster moves and costs (WORLD=folder)
+	$(BIN)/python bench/spark.py $(WORLD)
 
 bench-quality: $(VENV)/runtime  ## Excise and the baselines on the same worlds: who is found, who is accused wrongly (WORLDS=folders)
 	$(BIN)/python bench/quality.py table $(WORLDS) $(OPTIONS)
