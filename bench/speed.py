@@ -14,6 +14,7 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -246,6 +247,13 @@ def large(world: Path, memory: str | None) -> str:
     return f"{conditions()} One run each.\n\n{said}\n\nExponent of CPU seconds: {growth(costs):.2f}.\n\n{of_stages(costs[-1])}"
 
 
+def begin_again(page: Path) -> str:
+    """Take everything off the page; return what `--large` wrote."""
+    before = page.read_text("utf-8") if page.exists() else ""
+    page.write_text("# What a scan costs\n", "utf-8")
+    return "".join(re.findall(r"^## Large.*?(?=^## |\Z)", before, re.MULTILINE | re.DOTALL))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("world", type=Path)
@@ -265,6 +273,7 @@ def main() -> None:
     told, best = (
         peers(chosen.world, chosen.peers, found[-1], chosen.runs) if chosen.peers else ("Not run.", 0.0)
     )
+    kept = begin_again(chosen.page)
     for title, text in (
         ("What was wanted", f"{conditions()}\n\n{bars(found, first, later, best)}"),
         ("Sizes", f"Median of {chosen.runs} runs, and between what they lie. The floor is decoding, the text kernel and the sort alone, in the same run.\n\n{of_sizes(found)}"),
@@ -273,6 +282,9 @@ def main() -> None:
         ("Peers", f"On exchanges cut from the same files; the whole run of each, start and reading included.\n\n{told}"),
     ):  # fmt: skip
         write_section(chosen.page, title, text)
+    if kept:
+        with chosen.page.open("a", encoding="utf-8") as page:
+            page.write("\n" + kept.strip() + "\n")
 
 
 if __name__ == "__main__":
