@@ -420,3 +420,29 @@ def test_a_new_version_of_a_client_contradicts_nothing():
 def test_a_session_that_changes_accounts_takes_its_blocks_along():
     found, _ = evidence(BY_ID["block-replay"], traffic_of(*replay("session")))
     assert found is None
+
+
+def in_one_period(opened):
+    """The planted accounts work at random hours of the same four days of twenty; `opened`: days between their openings."""
+    rows, rng = base(), np.random.default_rng(14)
+    for name in names_of_planted():
+        for at in rng.integers(8 * 24, 12 * 24 + 12, 12):
+            rows.append(
+                {
+                    **rows[0],
+                    "exchange_id": f"u{len(rows)}",
+                    "account_id": name,
+                    "started_at": scene.START + int(at) * HOUR + int(rng.integers(0, HOUR)),
+                    "user_text": f"{FRAME} {text(rng)}",
+                }
+            )
+    created = {n: scene.START - 100 * DAY + i * opened * DAY for i, n in enumerate(names_of_planted())}
+    return traffic_of(rows, [{"account_id": n, "created_at": at} for n, at in created.items()])
+
+
+def test_a_common_period_is_no_second_finding_of_accounts_opened_together():
+    apart, _ = evidence(BY_ID["synchrony"], in_one_period(8))
+    together, _ = evidence(BY_ID["synchrony"], in_one_period(0))
+    assert apart.log_odds > 1
+    assert together is None or together.log_odds < apart.log_odds
+    assert evidence(BY_ID["signup"], in_one_period(0))[0].log_odds > 1

@@ -1,6 +1,7 @@
 """Fusing, verdicts, membership, innocent explanations and what is shown of a wrapper."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excise.judge.facts import Facts
-from excise.judge.fuse import FuseSettings, fuse, size_prior
+from excise.judge.fuse import FuseSettings, fuse, joint_log_odds, size_prior
 from excise.judge.innocent import EXPLANATIONS, Case, explain_away
 from excise.judge.members import MemberSettings, Signal, belong
 from excise.judge.verdict import MOST_SURE, judge
@@ -64,6 +65,47 @@ def test_a_deterministic_layer_may_stand_with_what_it_has():
         verdict([piece("block-replay", "deterministic", 6.0), piece("pivot", "time", 3.0)]).verdict
         == "distillation"
     )
+
+
+def test_copied_blocks_without_a_wrapper_need_common_times():
+    bare = dataclasses.replace(NEUTRAL, wrapped=0, wrapped_share=0.0)
+    blocks = piece("block-replay", "deterministic", 6.0)
+    assert verdict([blocks, piece("pivot", "time", 3.0)], bare).verdict == "distillation"
+    assert verdict([blocks, piece("signup", "account", 4.0)], bare).verdict == "undetermined"
+
+
+def test_a_harvest_of_nobody_may_be_claimed_as_a_relay_where_conversations_say_so():
+    pieces = [
+        piece("multiplicity", "content", 4.0),
+        piece("pivot", "time", 4.0),
+        piece("payment", "account", 2.0),
+    ]
+    said = verdict([*pieces, piece("handover", "account", 4.0)])
+    assert said.verdict == "distillation"
+    assert said.serves
+    assert said.as_relay().verdict == "relay"
+    assert said.as_relay().confidence >= S.accuse
+    assert not verdict(pieces).serves
+
+
+LAYERS = st.dictionaries(
+    st.sampled_from(["account", "content", "time"]), st.sampled_from([0.2, 1.0, 1.5, 4.0])
+)
+
+
+@given(st.lists(st.tuples(st.integers(2, 3), LAYERS), max_size=12))
+def test_what_comes_together_in_a_pair_is_set_against_all_pairs(groups):
+    sizes, layers = [n for n, _ in groups], [found for _, found in groups]
+    pairs = [found for n, found in groups if n == 2]
+    for (n, found), got in zip(groups, joint_log_odds(layers, sizes, S), strict=True):
+        strong = {k: v for k, v in found.items() if v >= S.layer_least}
+        if n != 2 or len(strong) < 2:
+            assert got == -math.inf
+            continue
+        expected = S.dependent * len(pairs)
+        for layer, value in strong.items():
+            expected *= sum(p.get(layer, 0.0) >= value for p in pairs) / len(pairs)
+        assert got == pytest.approx(-math.log(expected))
 
 
 def test_a_likely_innocent_explanation_stops_an_accusation():

@@ -9,11 +9,13 @@ from typing import Final
 import numba
 import numpy as np
 
+from excise.detect import signup
 from excise.detect.detector import Detector, Parameter, Settings
+from excise.detect.groups import count_members
 from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
-from excise.model.tables import F64, I64, Traffic
+from excise.model.tables import F64, I64, Bool, Traffic
 from excise.stats.tails import log_odds_of, normal_tail
 
 _SCALES: Final = {"an hour": 1, "a day": 24}
@@ -36,8 +38,9 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     """Compare pairs of members at work together with draws in which each member is shifted in time, then with other groups.
 
     Shifting keeps each member's volume, bursts and time of day. It is done within the days of the group's own work, and
-    within the whole scan, where a common period counts too; for each, what holds against shifted days and against shifted
-    weeks counts. What all groups of this deployment show (terms, releases, holidays) is no evidence: distances are
+    within the whole scan, where a common period counts too, unless most members were opened together: that is
+    another detector's finding, and a common period follows from it. For each, what holds against
+    shifted days and against shifted weeks counts. What all groups of this deployment show (terms, releases, holidays) is no evidence: distances are
     standardised by the groups' median and spread (an empirical null: Efron 2004, "Large-scale simultaneous hypothesis testing").
     """
     counts = {window: _count_all(traffic, clusters, p, own=own) for window, own in _WINDOWS.items()}
@@ -47,16 +50,24 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
         for scale in _SCALES
     }
     out: list[Evidence | None] = []
+    cohort = _opened_together(traffic, clusters)
     for k in range(len(clusters)):
         found = [
             _evidence(window, scale, c[scale], float(scores[window, scale][k]), p)
-            for window in _WINDOWS
-            if (c := counts[window][k]) is not None
+            for window, own in _WINDOWS.items()
+            if (own or not cohort[k]) and (c := counts[window][k]) is not None
             for scale in _SCALES
         ]
         told = [e for e in found if e is not None]
         out.append(max(told, key=lambda e: e.log_odds) if told else None)
     return out
+
+
+def _opened_together(traffic: Traffic, clusters: Clusters) -> Bool:
+    """Return the clusters most of whose members (of those with a known day) were opened within days of several others."""
+    marks = signup.mark(traffic, clusters, signup.DETECTOR.settings({}))
+    hits, known = count_members(clusters, marks.shows & marks.known), count_members(clusters, marks.known)
+    return np.asarray(2 * hits > np.maximum(known, 1), np.bool_)
 
 
 _WINDOWS: Final = {"the days of their own work": True, "the whole time": False}

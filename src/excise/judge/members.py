@@ -111,7 +111,11 @@ def accuse(
     most of these follows.
     """
     mine = [signals[e.detector] for e in evidence if e.detector in signals]
-    belonging = belong(members, mine, settings.wrapper_nats * (clusters.wrappers[members] - 1.0), settings)
+    wrappers = clusters.wrappers[members]
+    strength = (
+        settings.wrapper_nats * (wrappers - 1.0) * bool(np.median(wrappers) > 0)
+    )  # no wrapper: it says nothing
+    belonging = belong(members, mine, strength, settings)
     shows = _shows(members, mine)
     company, rate = keeps_company(members, shows, clusters), float(shows.mean())
     private, depth = clusters.private[members], _depth(members, clusters)
