@@ -115,8 +115,8 @@ bench-audit: $(VENV)/audit  ## what an audit finds, whom it accuses wrongly, and
 	$(BIN)/python bench/audit.py --out docs/benchmarks/audit.md
 	$(BIN)/python bench/audit_transformer.py --work $(DEMO)/audit --out docs/benchmarks/audit.md
 
-bench-inspect: $(VENV)/dev  ## vulnerable code told from its fix, beside bandit; false alarms, speed (SHARED=folder of the pairs)
-	$(BIN)/python bench/inspection.py $(SHARED) --into $(DEMO)/inspect
+bench-inspect: $(VENV)/dev  ## vulnerable code told from its fix, beside bandit; false alarms, speed (SHARED=folder of the pairs); writes docs/benchmarks/inspect.md
+	$(BIN)/python bench/inspection.py $(SHARED) --into $(DEMO)/inspect --out docs/benchmarks/inspect.md
 
 # A failed install leaves no mark, so the next call goes on where it stopped.
 $(VENV)/python:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from excise.inspect import proof
 from excise.inspect.agent.answer import Claim
 from excise.inspect.finding import Finding, Report, Severity, Step, severity
+from excise.inspect.python.body import Body, unpack
 from excise.inspect.run import ranked
 from excise.inspect.walk import Listing
 from excise.inspect.weakness import BY_ID
@@ -73,7 +74,7 @@ def _ends(finding: Finding, notes: Mapping[str, Any]) -> bool:
     uses = any(
         row[0] == finding.weakness and row[1] == last.line
         for r in _records(notes, last.path)
-        for row in r["s"]
+        for row in unpack(r["b"]).sinks
     )
     return uses and any(_enters(record, first.line) for record in _records(notes, first.path))
 
@@ -85,15 +86,16 @@ def _records(notes: Mapping[str, Any], path: str) -> Iterator[Mapping[str, Any]]
 def _enters(record: Mapping[str, Any], line: int) -> bool:
     if record["k"] and record["e"] and record["l"] == line:
         return True
+    body = unpack(record["b"])
     return any(
         origin[0] == "S" and origin[2] == line
-        for value in (record["r"], *(row[4] for row in record["s"]), *_given(record))
+        for value in (body.result, *(row[4] for row in body.sinks), *_given(body))
         for origin, *_ in value
     )
 
 
-def _given(record: Mapping[str, Any]) -> Iterator[Any]:
-    for call in record["c"]:
+def _given(body: Body) -> Iterator[Any]:
+    for call in body.calls:
         yield from (value for _, value in call[3])
         yield call[4]
 

@@ -58,7 +58,7 @@ def _entries(report: Report, notes: Mapping[str, Any]) -> list[tuple[str, int, s
     """Path, line and name of each function that an outsider reaches and that has no finding, the busiest first."""
     known = {(f.path, f.symbol) for f in report.findings}
     found = [
-        (-len(record["c"]) - 4 * len(record["s"]), path, record["l"], record["q"])
+        (-record["t"].count("\n") - 4 * record["s"], path, record["l"], record["q"])
         for path, note in notes.items()
         if not is_test(path)
         for record in note["f"]

@@ -91,22 +91,36 @@ class Linker:
         self._results: dict[int, list[Base]] = {}
         self._called_before: dict[tuple[int, int], list[Base]] = {}
         self._fields: dict[tuple[str, str], list[Base]] = {}
-        self._callers: dict[int, list[tuple[Func, list[Any], int]]] = {}
+        self._callers: dict[int, list[tuple[Func, int, int]]] = {}
         self._meant: dict[tuple[int, int], list[tuple[Func | Class, int]]] = {}
         self.guarded: list[tuple[str, Hop, str, tuple[tuple[str, int], ...]]] = []
+        self._refs: dict[tuple[Any, ...], list[tuple[Func | Class, int]]] = {}
         self._index_calls()
+        self._refs.clear()
 
     def _index_calls(self) -> None:
         for func in self.program.funcs:
-            for at, call in enumerate(func.record["c"]):
-                meant = self.program.callees(func, call[0])
+            refs = func.record["t"]
+            for at, ref in enumerate(refs.split("\n") if refs else ()):
+                meant = self._callees(func, ref)
                 if not meant:
                     continue
                 self._meant[(func.id, at)] = meant
                 for callee, skipped in meant:
                     target = self.program.method(callee, "__init__") if isinstance(callee, Class) else callee
                     if target is not None:
-                        self._callers.setdefault(target.id, []).append((func, call, skipped))
+                        self._callers.setdefault(target.id, []).append((func, at, skipped))
+
+    def _callees(self, func: Func, ref: str) -> list[tuple[Func | Class, int]]:
+        """As `Program.callees`, once for all calls of a class or module that mean the same."""
+        if ref.startswith("n:"):
+            key: tuple[Any, ...] = (ref,)
+        else:
+            owner = self.program.owner_of(func) if ref[0] in "sua" else None
+            key = (ref, func.module, owner)
+        if key not in self._refs:
+            self._refs[key] = self.program.callees(func, ref)
+        return self._refs[key]
 
     # Values
 
@@ -170,7 +184,7 @@ class Linker:
         return known
 
     def _call(self, func: Func, at: int, depth: int) -> list[Base]:
-        _, line, _, arguments, receiver, _ = func.record["c"][at]
+        ref, line, _, arguments, receiver, _ = func.body.calls[at]
         meant = self._meant.get((func.id, at), [])
         given = [entry for _, value in arguments for entry in value]
         if not any(isinstance(m, Func) for m, _ in meant):
@@ -200,9 +214,7 @@ class Linker:
                             )
             if len(out) > MOST_BASES:
                 break
-        if not out and func.record["c"][at][0].startswith(
-            "n:"
-        ):  # meant by its name alone: it may be another library's
+        if not out and ref.startswith("n:"):  # meant by its name alone: it may be another library's
             return self.bases(func, [*given, *receiver], depth)
         return out[:MOST_BASES]
 
@@ -227,7 +239,7 @@ class Linker:
         known = self._results.get(func.id)
         if known is None:
             self._results[func.id] = []  # a cycle adds nothing
-            known = [b for b in self.bases(func, func.record["r"]) if b.param < 0 or b.func is func][
+            known = [b for b in self.bases(func, func.body.result) if b.param < 0 or b.func is func][
                 :MOST_BASES
             ]
             self._results[func.id] = known
@@ -265,7 +277,7 @@ class Linker:
         if at is None:
             return []
         outer = self.program.at(func.path, at)
-        value = outer.record["x"].get(name)
+        value = outer.body.inner.get(name)
         if value is None:
             return self._enclosing(outer, name, depth) if depth < MOST_DEPTH else []
         return [
@@ -292,7 +304,7 @@ class Linker:
         queue: deque[Flow] = deque()
         seen: set[tuple[str, int, int, int]] = set()
         for func in self.program.funcs:
-            for row in func.record["s"]:
+            for row in func.body.sinks if func.record["s"] else ():
                 yield from self._sink(func, row, queue, seen)
         tools: dict[str, Flow] = {}
         while queue:
@@ -309,8 +321,10 @@ class Linker:
             for callee, _ in meant:
                 flow = tools.get(callee.name) if isinstance(callee, Class) else None
                 func = self.program.funcs[func_id]
-                call = func.record["c"][at]
-                if flow is not None and func.record["q"] and not call[5]:
+                if flow is None or not func.qual:
+                    continue
+                call = func.body.calls[at]
+                if not call[5]:
                     hop = Hop(func, call[1], "call", call[2])
                     yield Found(flow, "handed", (hop, *flow.hops), "", hop)
 
@@ -361,7 +375,8 @@ class Linker:
             queue.append(flow)
 
     def _up(self, flow: Flow, queue: deque[Flow], seen: set[Any]) -> Iterator[Found]:
-        for caller, call, skipped in self._callers.get(flow.func.id, ()):
+        for caller, at, skipped in self._callers.get(flow.func.id, ()):
+            call = caller.body.calls[at]
             hop = Hop(caller, call[1], "call", call[2])
             for value in self._filled(flow.func, call[3], flow.param, skipped):
                 for base in self.bases(caller, value):

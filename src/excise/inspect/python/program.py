@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from excise.inspect.python.body import Body, unpack
 from excise.inspect.python.names import package_of
 
 MOST_CALLEES = 4
@@ -22,6 +22,11 @@ class Func:
     record: Mapping[str, Any]
     module: str
     owner: Class | None = None
+
+    @property
+    def body(self) -> Body:
+        """Its sinks, calls and values, unpacked."""
+        return unpack(self.record["b"])
 
     @property
     def qual(self) -> str:
@@ -46,8 +51,8 @@ class Program:
     def __init__(self, notes: Mapping[str, Any]) -> None:
         self.notes = notes
         self.funcs: list[Func] = []
-        self.modules: dict[str, str] = {}
-        self.symbols: dict[str, Func | Class] = {}
+        self.modules: dict[str, list[str]] = {}
+        self.symbols: dict[str, dict[str, Func | Class]] = {}
         self.by_method: dict[str, list[Func]] = {}
         self._resolved: dict[str, Func | Class | None] = {}
         self._offsets: dict[str, int] = {}
@@ -65,7 +70,9 @@ class Program:
         else:
             names += [package_of("/".join(parts[n:])) for n in range(1, min(len(parts), 4))]
         for name in names:
-            self.modules.setdefault(name, path)
+            self.modules.setdefault(name, []).append(path)
+        here: dict[str, Func | Class] = {}
+        self.symbols[path] = here
         self._offsets[path] = len(self.funcs)
         made: list[Func] = []
         owners: dict[int, Class] = {}
@@ -73,8 +80,7 @@ class Program:
             kind = Class(f"{names[0]}.{name}", path, names[0], about, {})
             for at in about["m"].values():
                 owners[at] = kind
-            for module in names:
-                self.symbols.setdefault(f"{module}.{name}", kind)
+            here.setdefault(name, kind)
         for at, record in enumerate(note["f"]):
             func = Func(len(self.funcs), path, record, names[0], owners.get(at))
             self.funcs.append(func)
@@ -83,8 +89,7 @@ class Program:
             if at in owners:
                 owners[at].methods[last] = func
                 self.by_method.setdefault(last, []).append(func)
-            for module in names:
-                self.symbols.setdefault(f"{module}.{record['q']}", func)
+            here.setdefault(record["q"], func)
 
     def at(self, path: str, index: int) -> Func:
         """The function with that place in its file's notes."""
@@ -95,21 +100,33 @@ class Program:
         if name in self._resolved:
             return self._resolved[name]
         self._resolved[name] = None
-        found = self.symbols.get(name) or self._through(name, depth)
+        found = self._written(name) or self._through(name, depth)
         self._resolved[name] = found
         return found
+
+    def _written(self, name: str) -> Func | Class | None:
+        """What a file of one of the modules above a name defines under the rest of it; the longest module first."""
+        head, rest = name, ""
+        while "." in head:
+            head, _, last = head.rpartition(".")
+            rest = f"{last}.{rest}" if rest else last
+            for path in self.modules.get(head, ()):
+                found = self.symbols[path].get(rest)
+                if found is not None:
+                    return found
+        return None
 
     def _through(self, name: str, depth: int) -> Func | Class | None:
         head = name.rpartition(".")[0]
         if not head or depth > 6:
             return None
         while head:
-            path = self.modules.get(head)
-            if path is not None:
+            paths = self.modules.get(head)
+            if paths:
                 first, dot, rest = name[len(head) + 1 :].partition(".")
-                onto = self.notes[path]["i"].get(first)
+                onto = self.notes[paths[0]]["i"].get(first)
                 return self.find(onto + dot + rest, depth + 1) if onto and onto + dot + rest != name else None
-            owner = self.symbols.get(head)
+            owner = self._written(head)
             if isinstance(owner, Class):
                 return self.method(owner, name[len(head) + 1 :])
             head = head.rpartition(".")[0]
@@ -142,15 +159,6 @@ class Program:
         """The dotted name of the class of an attribute, also where that class is not of the tree."""
         return next((o.record["t"][attr] for o in self.bases(kind) if o.record["t"].get(attr)), "")
 
-    @cached_property
-    def subclasses(self) -> dict[str, list[Class]]:
-        """The classes that name a class among their bases, by its dotted name."""
-        out: dict[str, list[Class]] = {}
-        for kind in {id(s): s for s in self.symbols.values() if isinstance(s, Class)}.values():
-            for base in self.bases(kind)[1:]:
-                out.setdefault(base.name, []).append(kind)
-        return out
-
     def callees(self, caller: Func, ref: str) -> list[tuple[Func | Class, int]]:
         """What a call's reference means: each function with the number of parameters that the call does not write."""
         kind, _, rest = ref.partition(":")
@@ -158,7 +166,7 @@ class Program:
             found = self.find(rest if kind == "d" else f"{caller.module}.{rest}")
             return self._called(found)
         if kind == "l":
-            found = self.symbols.get(f"{caller.module}.{rest}")
+            found = self.symbols[caller.path].get(rest)
             return [(found, 0)] if isinstance(found, Func) else []
         if kind in ("s", "u"):
             return self._own(caller, rest, above=kind == "u")
@@ -190,7 +198,7 @@ class Program:
         if caller.owner is not None:
             return caller.owner
         head = caller.qual.split(".")[0]
-        found = self.symbols.get(f"{caller.module}.{head}")
+        found = self.symbols[caller.path].get(head)
         return found if isinstance(found, Class) else None
 
     def _own(self, caller: Func, name: str, *, above: bool) -> list[tuple[Func | Class, int]]:

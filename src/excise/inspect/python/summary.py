@@ -3,8 +3,8 @@
 A file's notes: `{"i": imports, "c": classes, "f": functions}`. A function's record, all keys short since there are many:
 
     q qualified name   l line   p parameters   k kind of entry ("" for none)   e parameters that are untrusted there
-    u public           d decorated   s sinks   c calls   r result   v parameters that it refuses by   o outer function
-    x variables that inner functions see   t sha of nothing
+    u public   v parameters that it refuses by   o outer function   s how many sinks it has
+    t what its calls refer to, one a line   b the rest, packed (`body`)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ast
 from typing import Any
 
 from excise.inspect.python import vocabulary as v
+from excise.inspect.python.body import Body, pack
 from excise.inspect.python.calls import packed
 from excise.inspect.python.entry import entry_of
 from excise.inspect.python.local import Local
@@ -29,7 +30,7 @@ def summarise(source: Source) -> dict[str, Any] | None:
     _finish(top, tree.body, functions, None)
     classes: dict[str, Any] = {}
     _classes(tree.body, "", top, module, source.lines, functions, classes)
-    return {"i": module.imports, "c": classes, "f": functions, "g": sorted(module.functions)}
+    return {"i": module.imports, "c": classes, "f": functions}
 
 
 def _classes(
@@ -204,23 +205,18 @@ def _finish(
         "k": kind,
         "e": untrusted,
         "u": _public(local.qual),
-        "s": local.sinks,
-        "c": local.calls,
-        "r": packed(local, local.returns),
         "v": sorted(local.checked),
-        "cls": _class_name(local, node),
-        "x": {n: packed(local, value) for n, value in local.env.items() if value}
-        if local.nested and node
-        else {},
+        "s": len(local.sinks),
+        "t": "\n".join(call[0] for call in local.calls),
+        "b": pack(Body(local.sinks, local.calls, packed(local, local.returns), _seen_inside(local, node))),
     }
 
 
-def _class_name(local: Local, node: Function | None) -> str:
-    return (
-        local.qual.rpartition(".")[0]
-        if local.cls is not None and node is not None and local.outer is None
-        else ""
-    )
+def _seen_inside(local: Local, node: Function | None) -> dict[str, Any]:
+    """The variables that inner functions may use."""
+    if not local.nested or node is None:
+        return {}
+    return {n: packed(local, value) for n, value in local.env.items() if value}
 
 
 def _gated(local: Local, node: Function) -> bool:
