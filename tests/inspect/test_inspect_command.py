@@ -273,3 +273,36 @@ def test_a_file_that_ends_its_process_is_a_gap_and_not_the_end(tree):
     lost = {g.path for g in said.coverage.gaps if "process" in g.detail}
     assert "m150.py" in lost
     assert len(said.findings) == len(lost)
+
+
+def test_a_deny_list_that_two_analysers_see_is_found_once(tree):
+    (tree / "check.py").write_text(
+        "import ast\n\n\ndef check(code):\n    for n in ast.walk(ast.parse(code)):\n"
+        "        if isinstance(n, (ast.Call, ast.Import)) and isinstance(n, ast.Name) and n.id in {'eval', 'exec', 'open'}:\n"
+        "            raise ValueError('not allowed')\n\n\ndef go(code):\n    check(code)\n    exec(code)\n"
+    )
+    ids = ("validators", "denylist")
+    each = [report(tree, analysers=[a for a in ANALYSERS if a.id == i]) for i in ids]
+    assert [[f.symbol for f in r.findings] for r in each] == [["check"], ["check"]]
+    both = [f for f in report(tree).findings if f.weakness == "deny-listed-code"]
+    assert [f.severity for f in both] == [max(f.severity for r in each for f in r.findings)]
+
+
+def test_the_command_says_what_is_unknown_because_it_was_not_seen(tree, tmp_path):
+    before = tmp_path / "before.json"
+    excise(tree, "--format", "json", "--out", before)
+    (tree / "app.py").write_text(BAD + "def (\n")
+    said = json.loads(excise(tree, "--baseline", before, "--format", "json").stdout)
+    assert [e["path"] for e in said["gone"]["unknown"]] == ["app.py"]
+    assert said["gone"]["fixed"] == []
+    assert "1 unknown since they could not be looked at" in excise(tree, "--baseline", before).stdout
+
+
+def test_names_and_literals_that_are_no_text_survive_a_cache(tree, tmp_path):
+    """MessagePack holds no lone surrogates; a name of bytes and a literal have some."""
+    (tree / os.fsdecode(b"b\xff.py")).write_text(BAD)
+    (tree / "literal.py").write_text(BAD.replace("eval(x)", 'eval(box["\\ud800"][x])'))
+    known = Cache(tmp_path / "cache")
+    assert report(tree, cache=known) == report(tree)
+    (tmp_path / "cache").write_bytes(known.encoded())
+    assert report(tree, cache=Cache(tmp_path / "cache")) == report(tree)

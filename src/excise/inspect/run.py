@@ -106,11 +106,16 @@ def _gap(gap: Gap) -> Finding:
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The worst first, then by place; of equal ones (same class, place and last step) the worst alone."""
-    kept: dict[tuple[str, str, int], Finding] = {}
+    """The worst first, then by place; of those about the same place the worst alone."""
+    kept: dict[tuple[str, str, int | str], Finding] = {}
     for finding in ranked(findings):
-        kept.setdefault((finding.weakness, finding.path, finding.line), finding)
+        whole = finding.weakness in ONCE and finding.symbol
+        kept.setdefault((finding.weakness, finding.path, finding.symbol if whole else finding.line), finding)
     return tuple(kept.values())
+
+
+ONCE: Final = frozenset({"deny-listed-code"})
+"""Classes that are about a function, and that more than one analyser looks for: one finding a function."""
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:

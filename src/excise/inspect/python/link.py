@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from excise.inspect.python import vocabulary as v
+from excise.inspect.python.components import circles
 from excise.inspect.python.program import Class, Func, Program
 from excise.inspect.python.values import later
 
@@ -24,6 +25,8 @@ MOST_DEPTH: Final = 12
 """Results of results that are looked into."""
 
 
+ROUNDS: Final = 4
+"""Times that the functions of a circle are passed over: each carries an origin over one more call."""
 EXECUTING: Final = frozenset({"code-execution", "command-execution"})
 
 
@@ -83,6 +86,18 @@ class Found:
     guards: tuple[tuple[str, int], ...] = ()
 
 
+def _origins(bases: list[Base]) -> list[tuple[Any, ...]]:
+    return [(b.kind, b.func.id, b.param, b.path, b.part) for b in bases]
+
+
+def _distinct(bases: list[Base]) -> list[Base]:
+    """The first way from each origin: a circle finds the others longer each time."""
+    out: dict[tuple[Any, ...], Base] = {}
+    for origin, base in zip(_origins(bases), bases, strict=True):
+        out.setdefault(origin, base)
+    return list(out.values())
+
+
 class Linker:
     """The link of one program. `guarded` collects the flows that a guard stopped, for the consistency of guards."""
 
@@ -95,8 +110,11 @@ class Linker:
         self._meant: dict[tuple[int, int], list[tuple[Func | Class, int]]] = {}
         self.guarded: list[tuple[str, Hop, str, tuple[tuple[str, int], ...]]] = []
         self._refs: dict[tuple[Any, ...], list[tuple[Func | Class, int]]] = {}
+        self._settling = 0
+        self._unsettled: list[tuple[int, int]] = []
         self._index_calls()
         self._refs.clear()
+        self._circles = circles(self._calls())
 
     def _index_calls(self) -> None:
         for func in self.program.funcs:
@@ -110,6 +128,13 @@ class Linker:
                     target = self.program.method(callee, "__init__") if isinstance(callee, Class) else callee
                     if target is not None:
                         self._callers.setdefault(target.id, []).append((func, at, skipped))
+
+    def _calls(self) -> dict[int, list[int]]:
+        """The functions that each function calls."""
+        out: dict[int, list[int]] = {}
+        for (caller, _), meant in self._meant.items():
+            out.setdefault(caller, []).extend(f.id for f, _ in meant if isinstance(f, Func))
+        return out
 
     def _callees(self, func: Func, ref: str) -> list[tuple[Func | Class, int]]:
         """As `Program.callees`, once for all calls of a class or module that mean the same."""
@@ -179,7 +204,9 @@ class Linker:
         key = (func.id, at)
         known = self._called_before.get(key)
         if known is None:
-            self._called_before[key] = []  # a cycle adds nothing
+            self._called_before[key] = []  # a way back adds nothing
+            if self._settling:
+                self._unsettled.append(key)
             known = self._called_before[key] = self._call(func, at, depth)
         return known
 
@@ -235,15 +262,37 @@ class Linker:
         ]
 
     def result(self, func: Func) -> list[Base]:
-        """What a function's result is made of: its parameters and sources; a field of `self` among them."""
-        known = self._results.get(func.id)
-        if known is None:
-            self._results[func.id] = []  # a cycle adds nothing
-            known = [b for b in self.bases(func, func.body.result) if b.param < 0 or b.func is func][
-                :MOST_BASES
-            ]
-            self._results[func.id] = known
-        return known
+        """What a function's result is made of: its parameters and sources; a field of `self` among them.
+
+        Bottom-up over the components of the call graph: functions that call each other in a circle are settled together,
+        so that what is found does not depend on which of them is asked for first.
+        """
+        if func.id not in self._results:
+            members = self._circles.get(func.id)
+            if members is None:
+                self._results[func.id] = []  # a way back that is no call, through a field, adds nothing
+                self._results[func.id] = self._returned(func)
+            else:
+                self._settle(members)
+        return self._results[func.id]
+
+    def _returned(self, func: Func) -> list[Base]:
+        return [b for b in self.bases(func, func.body.result) if b.param < 0 or b.func is func][:MOST_BASES]
+
+    def _settle(self, members: tuple[int, ...]) -> None:
+        """The results of a circle: from nothing upwards until none changes, `ROUNDS` times at most."""
+        self._results |= {one: [] for one in members}
+        for _ in range(ROUNDS):
+            before = {one: self._results[one] for one in members}
+            for key in self._unsettled:
+                self._called_before.pop(key, None)
+            self._unsettled.clear()
+            self._settling += 1
+            for one in members:
+                self._results[one] = _distinct(self._returned(self.program.funcs[one]))
+            self._settling -= 1
+            if all(_origins(self._results[one]) == _origins(before[one]) for one in members):
+                return
 
     def _field(self, func: Func, attr: str, depth: int) -> list[Base]:
         owner = self.program.owner_of(func)
