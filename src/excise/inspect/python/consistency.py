@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from excise.inspect.finding import Finding, Step
-from excise.inspect.python.link import Found, Hop
+from excise.inspect.python.link import Found
+from excise.inspect.python.provenance import Hop
 from excise.inspect.weakness import BY_ID
 
 DELIBERATE: Final = {

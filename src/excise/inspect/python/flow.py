@@ -9,10 +9,11 @@ from typing import Final
 
 from excise.inspect.analyser import Analyser, Tree, is_python
 from excise.inspect.finding import Confidence, Finding, Severity, Step
-from excise.inspect.python.calls import ARGUMENT
 from excise.inspect.python.consistency import Guarded
-from excise.inspect.python.link import Found, Hop, Linker
+from excise.inspect.python.link import Found, Linker
 from excise.inspect.python.program import Program
+from excise.inspect.python.provenance import Hop
+from excise.inspect.python.sinks import ARGUMENT
 from excise.inspect.python.summary import summarise
 from excise.inspect.weakness import BY_ID
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from excise.inspect.python import vocabulary as v
 from excise.inspect.python.body import Body, pack
-from excise.inspect.python.calls import packed
 from excise.inspect.python.entry import entry_of
 from excise.inspect.python.local import Local
 from excise.inspect.python.names import Function, Module, absolute, dotted, module_of
+from excise.inspect.python.sinks import packed
 from excise.inspect.tree import Source
 
 
