@@ -10,6 +10,7 @@ they get, how fast, in how much memory, and once more after one file was changed
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -21,6 +22,8 @@ import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from excise.inspect.cache import engine
 
 HERE = Path(__file__).resolve().parent
 HELDOUT = HERE / "heldout_pairs.jsonl"
@@ -104,8 +107,17 @@ def bandit(into: Path) -> Path | None:
     return folder / "bin" / "bandit"
 
 
-def score(shared: Path, into: Path, words: list, command: str) -> list[dict]:
-    """One row a pair of what a scanner's command says, by the program of the pairs."""
+def score(shared: Path, into: Path, words: list, command: str, version: str) -> list[dict]:
+    """One row a pair of what a scanner's command says, by the program of the pairs; kept for the same list and version."""
+    pairs = HELDOUT if words else shared / "code-pairs" / "pairs.jsonl"
+    mark = hashlib.sha256(pairs.read_bytes() + version.encode()).hexdigest()[:16]
+    kept = into.with_name(f"{into.name}-{mark}.json")
+    if not kept.exists():
+        kept.write_text(json.dumps(scored(shared, into, words, command)))
+    return json.loads(kept.read_text())
+
+
+def scored(shared: Path, into: Path, words: list, command: str) -> list[dict]:
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         program = shared / "code-pairs" / "pairs.py"
         subprocess.run(
@@ -125,12 +137,12 @@ def recorded(shared: Path, ran: set[str], tool: str) -> list[dict]:
 
 def columns(shared: Path, into: Path, words: list, excise: str) -> dict[str, list[dict]]:
     """The scores of each scanner, both at work at the same time."""
-    commands = {"excise inspect": f"{excise} inspect {{path}} --format sarif"}
+    commands = {"excise inspect": (f"{excise} inspect {{path}} --format sarif", engine())}
     other = bandit(into.parent)
     if other is not None:
-        commands[BANDIT[0]] = f"{other} -q -r {{path}} -f sarif"
+        commands[BANDIT[0]] = (f"{other} -q -r {{path}} -f sarif", BANDIT[0])
     with ThreadPoolExecutor(len(commands)) as pool:
-        jobs = {name: pool.submit(score, shared, into, words, c) for name, c in commands.items()}
+        jobs = {name: pool.submit(score, shared, into, words, *c) for name, c in commands.items()}
         return {name: job.result() for name, job in jobs.items()}
 
 
@@ -172,15 +184,21 @@ def heldout(page: Page, shared: Path, into: Path, excise: str) -> list[dict]:
     page.add("", "## Held-out pairs", "")
     page.add(
         "`bench/heldout_pairs.jsonl`: advisories of 2025 and 2026, in packages of which the development pairs have none. The list was made of",
-        "advisories and of the names of the functions that changed; the code was not read before the rules were as they are here.",
+        "advisories and of the names of the functions that changed, and scored once before any of its code was read: that is the column of",
+        "the first score, recorded in the list. Then the misses were read, and these classes mended, by general rules: words that go through",
+        "one more function to an argument list; repositories made at a path; YAML's full loader; imports of what data names. So only the",
+        "first score says how the rules do on code that nobody looked at.",
     )
     scores = columns(shared, into / "heldout", ["--pairs", str(HELDOUT)], excise)
+    pairs = [json.loads(line) for line in HELDOUT.read_text().splitlines()]
+    scores["excise inspect, first score"] = [{"id": p["id"], "cls": p["cls"], **p["first"]} for p in pairs]
     compared(page, scores)
     mine = {r["id"]: r for r in scores["excise inspect"]}
     page.add(
-        "", f"Without a relevant alarm: {', '.join(i for i, r in sorted(mine.items()) if not r['relevant'])}."
+        "",
+        f"Without a relevant alarm now: {', '.join(i for i, r in sorted(mine.items()) if not r['relevant'])}.",
     )
-    return scores["excise inspect"]
+    return scores["excise inspect, first score"]
 
 
 # Popular packages
@@ -253,8 +271,8 @@ def bars(page: Page, dev: list[dict], held: list[dict], rows: list[dict], shares
     told = [
         ("relevant alarms, development pairs", ">= 65 %", f"{share(dev, 'relevant'):.0%}", share(dev, "relevant") >= 0.65),
         ("pair-correct, development pairs", ">= 60 %", f"{share(dev, 'pair_correct'):.0%}", share(dev, "pair_correct") >= 0.6),
-        ("relevant alarms, held-out pairs", "none set", f"{share(held, 'relevant'):.0%}", None),
-        ("pair-correct, held-out pairs", "none set", f"{share(held, 'pair_correct'):.0%}", None),
+        ("relevant alarms, held-out pairs, first score", "none set", f"{share(held, 'relevant'):.0%}", None),
+        ("pair-correct, held-out pairs, first score", "none set", f"{share(held, 'pair_correct'):.0%}", None),
         ("high alarms per 1,000 lines", "<= 0.3", f"{1000 * high / lines:.3f} ({high} in {lines:,})", 1000 * high / lines <= 0.3),
         ("lines a CPU-second, the slower tree of over a million", ">= 20,000", f"{speed:,.0f}", speed >= 20_000),
         ("peak MiB, over a million lines", "< 300", f"{peak:.0f}", peak < 300),

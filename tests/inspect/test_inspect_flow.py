@@ -50,6 +50,25 @@ FIRES = {
         "unsafe-deserialisation",
         "import yaml\ndef load(path):\n    return yaml.load(open(path), Loader=yaml.UnsafeLoader)\n",
     ),
+    "full loader": (
+        "unsafe-deserialisation",
+        "import yaml\ndef load(path):\n    return yaml.load(open(path), Loader=yaml.FullLoader)\n",
+    ),
+    "option by a tool's argument, one function on": (
+        "command-execution",
+        (
+            "@server.call_tool()\ndef call(name, arguments):\n    return diff(repo_of(name), arguments['target'])\n"
+            "def diff(repo, target):\n    return repo.git.diff(target)\n"
+        ),
+    ),
+    "repository made by a tool's argument": (
+        "path-traversal",
+        "import git\n@mcp.tool()\ndef init(path: str):\n    return git.Repo.init(path)\n",
+    ),
+    "import of what data names": (
+        "dynamic-dispatch",
+        "import importlib\ndef deserialise(value):\n    return importlib.import_module(value['module'])\n",
+    ),
     "weights of others": (
         "unsafe-deserialisation",
         "import torch\ndef load(path):\n    return torch.load(path)\n",
@@ -105,6 +124,10 @@ SILENT = {
     "validator": "@mcp.tool()\ndef run(code: str):\n    validate_code(code)\n    exec(code)\n",
     "opt-in": "import pickle\ndef load(data, allow_dangerous_deserialization=False):\n    if not allow_dangerous_deserialization:\n        raise ValueError\n    return pickle.loads(data)\n",
     "hash": "import pickle\ndef load(data, want):\n    if sha256(data) != want.hash:\n        raise ValueError\n    return pickle.loads(data)\n",
+    "no option": "@server.call_tool()\ndef call(name, arguments):\n    return diff(repo_of(name), arguments['target'])\n"
+    "def diff(repo, target):\n    if target.startswith('-'):\n        raise ValueError\n    return repo.git.diff(target)\n",
+    "import of a listed module": "import importlib\ndef deserialise(value):\n    if value['module'] not in ALLOWED:\n        raise ValueError\n"
+    "    return importlib.import_module(value['module'])\n",
     "safe loader": "import yaml\ndef load(path):\n    return yaml.load(open(path), Loader=yaml.SafeLoader)\n",
     "weights only": "import torch\ndef load(path):\n    return torch.load(path, weights_only=True)\n",
     "sandbox": ROUTE

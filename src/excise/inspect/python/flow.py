@@ -35,6 +35,11 @@ STRONG: Final = frozenset({"http", "tool", "model", "message"})
 DANGEROUS: Final = frozenset(
     {"code-execution", "command-execution", "unsafe-deserialisation", "template-injection", "query-injection"}
 )
+NEAR: Final = 2
+"""Functions that a word of an argument list goes through, from where it enters: farther ones are checked on the way."""
+REVIVING: Final = re.compile(
+    r"deserial|reviv|unmarshal|from_(config|dict|json|state)|retrieve_(class|obj)|reconstruct", re.IGNORECASE
+)
 SHOWN_BELOW: Final = frozenset({"api", "internal", "field"})
 
 
@@ -79,7 +84,7 @@ def _severity(found: Found) -> Severity | None:
     if kind == "handed":
         return Severity.MEDIUM
     if found.flow.what == ARGUMENT:
-        return Severity.MEDIUM if kind in STRONG and direct else None
+        return Severity.MEDIUM if kind in STRONG and len(_functions(found)) <= NEAR else None
     if weakness in DANGEROUS:
         if (
             weakness == "query-injection"
@@ -106,7 +111,14 @@ def _severity(found: Found) -> Severity | None:
         return Severity.NOTE
     if weakness == "request-forgery" and kind in ("api", "internal") and direct:
         return Severity.NOTE
+    if weakness == "dynamic-dispatch" and direct and found.flow.what == "imported" and _revives(found):
+        return Severity.LOW
     return None
+
+
+def _revives(found: Found) -> bool:
+    """Whether a function that makes objects of data imports what the data names."""
+    return found.kind in ("api", "internal") and bool(REVIVING.search(found.at.func.qual))
 
 
 TESTS: Final = re.compile(

@@ -140,6 +140,8 @@ SINKS: Final[dict[str, Sink]] = {
     "xml.etree.ElementTree.parse": (_XML, 0, "source", "parsed as XML with entities"),
     "xml.etree.ElementTree.fromstring": (_XML, 0, "text", "parsed as XML with entities"),
     "xml.etree.ElementTree.XML": (_XML, 0, "text", "parsed as XML with entities"),
+    "git.Repo.init": (_PATH, 0, "path", "made a repository"),
+    "git.Repo.clone_from": (_PATH, 1, "to_path", "cloned to"),
     "shutil.unpack_archive": (_ZIP, 0, "filename", "unpacked"),
 }
 
@@ -196,7 +198,8 @@ SHELL_ONLY: Final = frozenset({"subprocess.run", "subprocess.call", "subprocess.
                                "subprocess.Popen", "asyncio.create_subprocess_exec"})  # fmt: skip
 
 UNSAFE_YAML: Final = re.compile(r"(Unsafe|Full|^|\.|C)Loader$")
-SAFE_YAML: Final = re.compile(r"(?<![Uu]n)[Ss]afe|BaseLoader|FullLoader")
+SAFE_YAML: Final = re.compile(r"(?<![Uu]n)[Ss]afe|BaseLoader")
+"""Not the full loader: before PyYAML 5.4 it ran code, and a library does not choose its users' version."""
 
 # Sources
 
