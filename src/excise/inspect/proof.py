@@ -19,7 +19,7 @@ from excise.inspect.finding import Finding, Step
 from excise.inspect.tree import Source, Unparsable
 from excise.inspect.walk import Listing, read
 
-KEPT: Final = 48
+KEPT: Final = 12
 """Parsed files that are kept while proofs are replayed."""
 WORDS: Final = 160
 """Characters of a line that a step shows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ def _inspect(
 ) -> Report:
     done = tuple(_read_all(listing, jobs, cache, analysers))
     found, failed = _conclude(listing, done, analysers)
+    gc.collect()  # what was linked refers to itself, and is of no use any more
     gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
     found += [_gap(g) for g in gaps if g.reason in HIDING]
     proven = _proved(listing, found, {f.path: f.key for f in done}, cache)

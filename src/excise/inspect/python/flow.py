@@ -46,22 +46,22 @@ SHOWN_BELOW: Final = frozenset({"api", "internal", "field"})
 def conclude(tree: Tree) -> Iterator[Finding]:
     """Link the records of every file and say what reaches what."""
     linker = Linker(Program(tree.notes))
-    every = [(found, _severity(found)) for found in linker.run()]
+    every = [(f, s) for f in linker.run() if (s := _severity(f)) is not None or _may_lack(f)]
     guards = Guarded(linker.guarded)
     for found, severity in every:
         sibling = guards.sibling(found)
         if severity is None:
-            if (
-                sibling
-                and found.kind in ("api", "internal")
-                and found.at.rule == "sink"
-                and not is_test(found.at.func.path)
-            ):
+            if sibling:
                 yield guards.inconsistent(_finding(found, Severity.LOW), sibling)
             continue
         level = Severity.NOTE if is_test(found.at.func.path) else severity
         for finding in _reported(found, level):
             yield guards.advised(finding, sibling)
+
+
+def _may_lack(found: Found) -> bool:
+    """Whether a flow that is no finding by itself is one where a sibling has a guard."""
+    return found.kind in ("api", "internal") and found.at.rule == "sink" and not is_test(found.at.func.path)
 
 
 def _reported(found: Found, severity: Severity) -> Iterator[Finding]:
