@@ -102,6 +102,7 @@ def scan(
                 format=format, max_bad_rows=max_bad_rows, pseudonymise=pseudonymise,
                 skip=(lambda path: kept.knows(path, fresh)) if kept else None,
             )  # fmt: skip
+            opened = replace(opened, threads=threads)
         with clock.stage("sketching", opened.rows):
             gathered = read(opened, settings, threads, clock, budget, kept, fresh)
         since = gathered.latest - window if window else None

@@ -6,6 +6,7 @@ import gzip
 import json
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ def test_take_gives_the_rows_of_a_pass(files, group_rows, batch_rows, data):
         rows = whole(traffic, batch_rows=batch_rows)
         assert rows.num_rows == traffic.rows == sum(map(sum, files))
         wanted = sorted(data.draw(st.sets(st.integers(0, max(traffic.rows - 1, 0)), max_size=traffic.rows)))
-        taken = traffic.take(np.array(wanted, np.int64), ["user_text", "exchange_id"])
+        several = replace(traffic, threads=data.draw(st.sampled_from((1, 3))))
+        taken = several.take(np.array(wanted, np.int64), ["user_text", "exchange_id"])
         assert taken.schema.names == ["exchange_id", "user_text"]
         assert (
             taken.to_pylist()

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from excise.engine.embedded import map_ordered
 from excise.ingest.bytes_in import unreadable
 from excise.ingest.check import mend
 from excise.ingest.conform import conform
@@ -108,6 +109,7 @@ class Traffic:
     rejected: Rejected = field(default_factory=Rejected)
     columns: Coverage = field(default_factory=lambda: Coverage((), {}))
     period: Period | None = None
+    threads: int = 1
 
     @property
     def rows(self) -> int:
@@ -138,8 +140,23 @@ class Traffic:
         return prefetched(decoded, _AHEAD)
 
     def take(self, rows: Positions, columns: Sequence[str] | None = None) -> pa.Table:
-        """The exchanges with these (sorted, distinct) row numbers, in that order."""
-        return pa.Table.from_batches(self.batches(columns, only=rows), schema=subschema(columns))
+        """The exchanges with these (sorted, distinct) row numbers, in that order; `threads` files are read at once."""
+        schema, rows = subschema(columns), sorted_rows(rows, self.rows)
+
+        def read(part: tuple[ExchangeFile, Positions]) -> list[pa.RecordBatch]:
+            return list(read_file(part[0], schema, BATCH_ROWS, part[1], None))
+
+        taken = map_ordered(read, self._places(rows), threads=self.threads)
+        return pa.Table.from_batches([batch for batches in taken for batch in batches], schema=schema)
+
+    def _places(self, rows: Positions) -> Iterator[tuple[ExchangeFile, Positions]]:
+        """Files that hold some of these rows (sorted), and where in them."""
+        start = 0
+        for file in self.files:
+            first, last = np.searchsorted(rows, [start, start + file.rows])
+            if last > first:
+                yield file, file.stored(rows[first:last] - start)
+            start += file.rows
 
     def _decoded(
         self,
@@ -150,15 +167,9 @@ class Traffic:
         *,
         dictionaries: bool,
     ) -> Generator[pa.RecordBatch, None, None]:
-        start = 0
-        for file in self.files:
-            wanted = None
-            if only is not None:
-                first, last = np.searchsorted(only, [start, start + file.rows])
-                wanted = file.stored(only[first:last] - start)
-            start += file.rows
-            if wanted is None or len(wanted):
-                yield from read_file(file, schema, batch_rows, wanted, repairs, dictionaries=dictionaries)
+        parts = ((file, None) for file in self.files) if only is None else self._places(only)
+        for file, wanted in parts:
+            yield from read_file(file, schema, batch_rows, wanted, repairs, dictionaries=dictionaries)
 
 
 def subschema(columns: Sequence[str] | None) -> pa.Schema:
