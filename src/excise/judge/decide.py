@@ -122,7 +122,7 @@ def _name_harvest(
     accused, asking = np.zeros((2, len(traffic.accounts)), np.bool_)
     for f in findings:
         accused[f.members[f.accused]] = True
-        asking[f.members[f.accused]] = f.judgement.verdict == "distillation"
+        asking[f.members[f.accused]] = f.judgement.verdict == "distillation" and not f.judgement.serves
     rows = harvest_rows(traffic, clusters, telling, accused, asking)
     label = clusters.label[traffic.exchanges.account[rows]]
     rows, label = rows[np.argsort(label, kind="stable")], np.sort(label, kind="stable")

@@ -41,7 +41,6 @@ class MemberSettings:
     itself. depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
     cluster's upper quartile; lone_depth: the same where no member shows a signal; some_depth: the same for a member that shows a signal. least_private: of a member without a signal,
     wrappers that the cluster has to itself.
-    majority, follows: where at least this part of a cluster is accused, so is who is tied to at least that part of these.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
     layers only.
     """
@@ -53,12 +52,10 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.5
-    depth: float = 0.5
+    depth: float = 0.6
     lone_depth: float = 0.8
     some_depth: float = 0.25
     least_private: float = 0.5
-    majority: float = 0.6
-    follows: float = 0.7
     least_share: float = 0.25
 
 
@@ -107,8 +104,7 @@ def accuse(
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
     beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
     cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
-    member has: what the operator's licensed users have is no secret of a campaign. Where most are accused so, who is tied to
-    most of these follows.
+    member has: what the operator's licensed users have is no secret of a campaign.
     """
     mine = [signals[e.detector] for e in evidence if e.detector in signals]
     wrappers = clusters.wrappers[members]
@@ -124,7 +120,7 @@ def accuse(
     some |= _shows(members, [s for s in mine if s.tied]) | (_layers_shown(members, evidence, signals) >= 2)
     least = settings.depth if rate > 0 else settings.lone_depth
     much = (depth >= least * deep) & (private >= settings.least_private)
-    much &= _no_licence(depth, declared)
+    much &= depth > float(depth[declared].max(initial=0.0))
     own = (shows & some & (company >= settings.some_company * rate)) | (
         much & (company >= settings.company * rate)
     )
@@ -132,34 +128,12 @@ def accuse(
     accused = likely & own
     if accused.sum() < settings.least_share * len(members):  # mostly strangers: one signal may be chance
         accused &= _layers_shown(members, evidence, signals) >= 2
-    return belonging, accused | (likely & _follows(members, accused, declared, clusters, settings))
+    return belonging, accused
 
 
 def _depth(members: I32, clusters: Clusters) -> F64:
     """How many wrappers each member shares with its closest fellows, and how many the cluster has to itself: the mean."""
     return (clusters.wrappers[members] + clusters.private[members]) / 2.0
-
-
-def _no_licence(depth: F64, declared: Bool) -> Bool:
-    """Return who has more wrappers than any declared member: what the operator's licensed users have is no secret."""
-    return depth > float(depth[declared].max(initial=0.0))
-
-
-def _follows(
-    members: I32, accused: Bool, declared: Bool, clusters: Clusters, settings: MemberSettings
-) -> Bool:
-    """Return who is tied to most of the accused, where these are most of the cluster, and has wrappers that it has to itself."""
-    if accused.sum() < settings.majority * len(members):
-        return np.zeros(len(members), np.bool_)
-    mine = clusters.edges_of(int(clusters.label[members[0]]))
-    a, b = np.searchsorted(members, clusters.edges.a[mine]), np.searchsorted(members, clusters.edges.b[mine])
-    tied = np.bincount(a, weights=accused[b], minlength=len(members)) + np.bincount(
-        b, weights=accused[a], minlength=len(members)
-    )
-    follows = (tied >= settings.follows * accused.sum()) & (
-        clusters.private[members] >= settings.least_private
-    )
-    return follows & _no_licence(_depth(members, clusters), declared)
 
 
 def _shows(members: I32, signals: Sequence[Signal]) -> Bool:
