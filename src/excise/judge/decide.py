@@ -92,6 +92,7 @@ def _find(
         if (e.detector in found.relays) == relay and e.log_odds >= settings.fuse.layer_least
     ]
     may = (traffic.accounts.declared[members] == 0) & (wrapped[members] | relay)
+    sure = judgement.confidence >= settings.member.sure or relay
     belonging, accused = accuse(
         members,
         traffic.accounts.declared[members] > 0,
@@ -100,6 +101,7 @@ def _find(
         clusters,
         found.signals,
         settings.member,
+        sure=sure,
     )
     shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
     return Finding(k, judgement, members, belonging, accused, np.zeros(0, np.int64), shown)

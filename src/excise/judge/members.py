@@ -41,6 +41,7 @@ class MemberSettings:
     itself. depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
     cluster's upper quartile; lone_depth: the same where no member shows a signal; some_depth: the same for a member that shows a signal. least_private: of a member without a signal,
     wrappers that the cluster has to itself.
+    sure: confidence in the claim from which members without a signal are accused at all.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
     layers only.
     """
@@ -52,10 +53,11 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.5
-    depth: float = 0.6
+    depth: float = 0.7
     lone_depth: float = 0.8
-    some_depth: float = 0.25
+    some_depth: float = 0.5
     least_private: float = 0.5
+    sure: float = 0.98
     least_share: float = 0.25
 
 
@@ -98,13 +100,15 @@ def accuse(
     clusters: Clusters,
     signals: Mapping[str, Signal],
     settings: MemberSettings,
+    *,
+    sure: bool,
 ) -> tuple[F64, Bool]:
     """Return each member's probability of belonging (0 to 1), and who is accused, of those that `may` be.
 
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
     beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
     cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
-    member has: what the operator's licensed users have is no secret of a campaign.
+    member has, where the claim is `sure`: what the operator's licensed users have is no secret of a campaign.
     """
     mine = [signals[e.detector] for e in evidence if e.detector in signals]
     wrappers = clusters.wrappers[members]
@@ -120,7 +124,7 @@ def accuse(
     some |= _shows(members, [s for s in mine if s.tied]) | (_layers_shown(members, evidence, signals) >= 2)
     least = settings.depth if rate > 0 else settings.lone_depth
     much = (depth >= least * deep) & (private >= settings.least_private)
-    much &= depth > float(depth[declared].max(initial=0.0))
+    much &= sure & (depth > float(depth[declared].max(initial=0.0)))
     own = (shows & some & (company >= settings.some_company * rate)) | (
         much & (company >= settings.company * rate)
     )
