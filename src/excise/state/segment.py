@@ -127,7 +127,8 @@ def read_known(folder: Path) -> tuple[U64, pa.Array, Systems]:
     """Return hashes and names of the accounts, and the system prompts, of a segment. Raises UnreadableFile."""
     with reading(folder):
         accounts = pq.read_table(folder / "accounts.parquet", page_checksum_verification=True)
-        with np.load(folder / "systems.npz", allow_pickle=False) as parts:
+        # opened here: numpy leaves a file open whose archive it cannot read
+        with (folder / "systems.npz").open("rb") as file, np.load(file, allow_pickle=False) as parts:
             systems = _systems(parts)
         return accounts["hash"].to_numpy(), accounts["name"].combine_chunks(), systems
 
