@@ -23,8 +23,7 @@ class FuseSettings:
     relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
         customers of its own to speak of. explained: what a likely innocent explanation takes off, in nats (a factor of 50);
         evidence of one layer alone is worth even odds at most. dependent: how many times more often than independent ones the layers
-    of innocent pairs are taken to come together (of 9,265 in the worlds that this was chosen on none showed two, 0.01 were expected;
-    3.5 times was seen of groups of four to seven).
+    of innocent pairs are taken to come together (in the worlds that this was chosen on none showed two, and groups of four to seven came close to this factor).
     """
 
     prior: float = -6.0
