@@ -190,6 +190,20 @@ def test_a_control_that_is_like_a_family_raises_that_familys_bar_alone():
     assert ranked(writes("heron", "student", 0.35), barred)["lead"] == "heron"
 
 
+def test_kin_of_the_lead_that_pass_their_bar_too_are_named():
+    made = made_panel()
+    kin = tuple(
+        Member(m.name, m.family, "river" if m.family in {"otter", "heron"} else m.vendor, m.said)
+        for m in made.teachers
+    )
+    rng = random.Random(4)
+    otter, heron = writes("otter", "a", 0.6), writes("heron", "b", 0.6)
+    both = {p: rng.choice((otter, heron))[p] for p in otter}
+    panel = checked(Panel(kin, made.controls, {}, {}), "made")
+    assert "Of the same vendor" in ranked(both, panel)["reading"][1]
+    assert not any("same vendor" in said for said in ranked(both, made)["reading"])
+
+
 def test_without_controls_the_reading_warns():
     assert "no controls" in ranked(writes("otter", "s", 0.35), made_panel(controls=0))["reading"][-1]
 

@@ -140,7 +140,7 @@ def home(tmp_path_factory):
     """The material of a case, and the case `case` in which the student's weights are read and the other is asked."""
     folder = tmp_path_factory.mktemp("weights")
     material(folder)
-    for name in ("student", "base"):
+    for name in ("student", "base", "other"):
         (folder / name).mkdir()
         (folder / name / "model").write_text(name)
     done(*PLAN, "case", "--weights", "student=base", cwd=folder)
@@ -183,11 +183,50 @@ def test_weights_are_read_once_scored_replayed_and_told(fresh):
     assert "the report holds" in done("audit", "score", "case", "--keys", "master.key", cwd=fresh).stderr
 
 
+READ = ("audit", "run", "case", "--suspect", "student", "--weights", "student", "--base", "base")
+
+
+def test_an_open_control_is_read_beside_the_suspect_and_stands_out_if_it_learnt_from_us(fresh):
+    for control, right in (("other", True), ("student", False)):
+        shutil.rmtree(fresh / "case")
+        done(*PLAN, "case", "--weights", "student=base", "--control", f"open={control}", cwd=fresh)
+        assert excise(*READ, cwd=fresh).returncode == 2
+        assert "240 texts read" in done(*READ, "--control", f"open={control}", cwd=fresh).stdout
+        done("audit", "report", "case", "--keys", "master.key", cwd=fresh)
+        report = json.loads((fresh / "case" / "report.json").read_text())
+        beside = {(c["name"], c["form"]): c for c in report["findings"][0]["controls"]}
+        assert beside.keys() == {("organic", "sampled"), ("open", "weights")}
+        assert (beside["open", "weights"]["log10_p"] > -3) is right
+        assert any(f["claimed"] for f in report["findings"]) is right
+        assert any("control stands out" in said for said in report["reservations"]) is not right
+        assert report["exploratory"] == []
+        assert "its weights, read beside" in (fresh / "case" / "report.html").read_text()
+        assert "the report holds" in done("audit", "score", "case", "--keys", "master.key", cwd=fresh).stderr
+
+
+def test_a_reading_beside_other_controls_than_sealed_is_exploratory(fresh):
+    from excise.audit import case as cases
+    from excise.audit.transcript import SCHEMA, Header, Reading, Writer
+
+    done(*PLAN, "new", "--weights", "student=base", "--control", "open=other", cwd=fresh)
+    case = cases.read(fresh / "new")
+    base = case.plan.weights[0].base
+    with Writer(
+        case.transcript_path("student"), Header(SCHEMA, "student", case.commitment, "", "weights")
+    ) as w:
+        w.add(Reading("2099-01-01T00:00:00Z", 1, 1, 1, "", base, bytes(24), bytes(8)))
+    done("audit", "report", "new", "--keys", "master.key", cwd=fresh)
+    report = json.loads((fresh / "new" / "report.json").read_text())
+    assert report["exploratory"] == ["student was read beside other controls than the plan sealed"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("student", "--weights", "student"), "not the base that the plan sealed"),
         (("student", "--weights", "student", "--base", "student"), "not the base that the plan sealed"),
+        (("student", "--weights", "student", "--base", "base", "--control", "o=other"), "open controls"),
+        (("student", "--weights", "student", "--base", "base", "--control", "o"), "NAME=FOLDER"),
         (("innocent", "--weights", "student"), "is to be asked"),
         (("student", "--recorded", "student.ndjson"), "has its weights read"),
         (("student", "--weights", "student", "--recorded", "student.ndjson"), "one of several"),
@@ -203,7 +242,8 @@ def test_what_the_plan_does_not_say_is_not_read(fresh, words, said):
     "change",
     [
         ("--weights", "nobody"), ("--weights", "student", "--weights", "student"), ("--weights", "student=nowhere"),
-        ("--weights", "student", "--prompts-marked"),
+        ("--weights", "student", "--prompts-marked"), ("--control", "o=base"),
+        ("--weights", "student", "--control", "o=base", "--control", "o=other"),
     ],
 )  # fmt: skip
 def test_a_plan_that_cannot_read_weights_is_refused(fresh, change):

@@ -28,7 +28,7 @@ from excise.audit.plan import ByWeights, File, Plan
 from excise.audit.scoring import Heard, KeyOf, Shown, heard
 from excise.audit.statistic import Contrast
 from excise.audit.tokens import Tokenizer, Words, tokenizer_of
-from excise.audit.transcript import Reading, Transcript
+from excise.audit.transcript import ControlReading, Reading, Transcript
 from excise.errors import InputError, UsageError
 from excise.report import staging
 
@@ -158,16 +158,18 @@ def heard_of(case: Case, found: Transcript, tokenizer: Tokenizer) -> Heard:
 
 
 def shown_of(case: Case, suspect: str, reading: Reading) -> Shown:
-    """What a suspect's probabilities said. Raises `InputError` for a record that is none."""
+    """What a suspect's probabilities said, and the controls' beside it. Raises `InputError` for a record that is none."""
+    path = case.transcript_path(suspect)
+    controls = {one.name: _contrast(path, one) for one in reading.controls}
+    return Shown(_contrast(path, reading), reading.texts, controls)
+
+
+def _contrast(path: Path, reading: Reading | ControlReading) -> Contrast:
     tuples = np.frombuffer(reading.tuples[: len(reading.tuples) // 24 * 24], "<u8").reshape(-1, 3)
     weights = np.frombuffer(reading.weights[: len(reading.weights) // 8 * 8], "<f8")
     if len(tuples) != len(weights) or not np.isfinite(weights).all():
-        raise InputError(
-            "holds a reading that is none",
-            subject=str(case.transcript_path(suspect)),
-            hint="fetch the case again whole",
-        )
-    return Shown(Contrast(tuples.astype(np.uint64), weights.astype(float)), reading.texts)
+        raise InputError("holds a reading that is none", subject=str(path), hint="fetch the case again whole")
+    return Contrast(tuples.astype(np.uint64), weights.astype(float))
 
 
 class Opened(msgspec.Struct, frozen=True):

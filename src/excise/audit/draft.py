@@ -15,7 +15,7 @@ from excise.audit import case, keys, plan, power, texts
 from excise.audit.marks import KINDS
 from excise.audit.marks.choices import Slot
 from excise.audit.pilot import estimated
-from excise.audit.plan import ByWeights, Dose, File, Hypothesis, Plan, Sampling
+from excise.audit.plan import ByWeights, Dose, File, Hypothesis, OpenControl, Plan, Sampling
 from excise.audit.tokens import counted, tokenizer_of, tuples_of
 from excise.errors import InputError, UsageError
 
@@ -61,6 +61,7 @@ def sealed(
     files = {case.PROMPTS: case.prompt_lines(prompts)}
     reference = _answers(case.REFERENCE, wishes.reference, files) if wishes.reference else None
     controls = tuple(_control(said, files) for said in wishes.controls)
+    answered = tuple(one for one in controls if isinstance(one, File))
     looks = _looks(wishes.looks, len(prompts))
     drafted = Plan(
         schema=plan.SCHEMA,
@@ -70,7 +71,8 @@ def sealed(
         hypotheses=_hypotheses(held, names, wishes.suspects),
         prompts=File(case.PROMPTS, texts.digest(files[case.PROMPTS]), len(prompts)),
         reference=reference,
-        controls=controls,
+        controls=answered,
+        open_controls=tuple(one for one in controls if isinstance(one, OpenControl)),
         context=wishes.context,
         tokenizer=_tokenizer(wishes.tokenizer, files),
         alpha=wishes.alpha,
@@ -132,11 +134,13 @@ def _slots(path: Path) -> tuple[Slot, ...]:
         ) from error
 
 
-def _control(said: str, files: dict[str, bytes]) -> File:
+def _control(said: str, files: dict[str, bytes]) -> File | OpenControl:
     name, _, path = said.partition("=")
     if not path:
         raise UsageError("is not NAME=FILE", subject=said[:80], hint="--control organic=organic.ndjson")
     place = f"controls/{case.checked_name(name, '--control')}.ndjson"
+    if Path(path).is_dir():
+        return OpenControl(name, _fingerprint(Path(path)))
     if place in files:
         raise UsageError("is named twice", subject=name, hint="give each control a name of its own")
     return _answers(place, Path(path), files)
@@ -144,11 +148,13 @@ def _control(said: str, files: dict[str, bytes]) -> File:
 
 def _by_weights(said: str) -> ByWeights:
     name, _, folder = said.partition("=")
-    if not folder:
-        return ByWeights(name)
+    return ByWeights(name, _fingerprint(Path(folder)) if folder else "")
+
+
+def _fingerprint(folder: Path) -> str:
     from excise.audit.suspects.opened import fingerprint  # noqa: PLC0415  only who reads weights needs it
 
-    return ByWeights(name, fingerprint(Path(folder)))
+    return fingerprint(folder)
 
 
 def _looks(said: str | None, prompts: int) -> tuple[int, ...]:

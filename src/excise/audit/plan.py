@@ -57,6 +57,13 @@ class ByWeights(msgspec.Struct, frozen=True):
     base: str = ""
 
 
+class OpenControl(msgspec.Struct, frozen=True):
+    """A model that cannot have learnt from us, whose weights are read as the suspects' are; SHA-256 over its files."""
+
+    name: str
+    sha256: str
+
+
 class Power(msgspec.Struct, frozen=True):
     """Expected power on the test-bed: of how many simulated worlds with this distilled share (0 to 1) the claim is made."""
 
@@ -116,6 +123,7 @@ class Plan(msgspec.Struct, frozen=True):
     power: tuple[Power, ...] = ()
     dose: tuple[Dose, ...] = ()
     weights: tuple[ByWeights, ...] = ()
+    open_controls: tuple[OpenControl, ...] = ()
     pilot: Pilot | None = None
 
 
@@ -181,6 +189,15 @@ def _check_weights(plan: Plan) -> None:
             "names each suspect once, and only suspects of the plan",
             subject="--weights",
             hint="--suspect NAME --weights NAME=FOLDER",
+        )
+    controls = [one.name for one in plan.open_controls]
+    if len(set(controls)) < len(controls):
+        raise UsageError("is named twice", subject="--control", hint="give each control a name of its own")
+    if controls and not names:
+        raise UsageError(
+            "is a folder of weights, and no suspect's weights are read",
+            subject=f"--control {controls[0]}",
+            hint="give a file of its answers, or plan --weights NAME=FOLDER",
         )
     if names and plan.prompts_marked:
         raise UsageError(

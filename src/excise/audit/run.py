@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from excise.audit.reading import read, same_vocabulary
 from excise.audit.suspects import NoReply, Suspect
-from excise.audit.transcript import SCHEMA, Answer, Failure, Header, Reading, Writer
+from excise.audit.transcript import SCHEMA, Answer, ControlReading, Failure, Header, Reading, Writer
 from excise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from excise.audit.case import Case
     from excise.audit.reading import OpenModel
+    from excise.audit.statistic import Contrast
 
 GIVE_UP: Final = 5
 """Failures in a row after which the suspect is taken to be down."""
@@ -96,27 +97,27 @@ def read_weights(
     name: str,
     suspect: Model,
     base: Model | None,
+    controls: Mapping[str, Model],
     now: Callable[[], str],
     advance: Callable[[], None],
 ) -> WeightsRead:
-    """Read the planned texts by both models, and write what they say into the transcript of `name`.
+    """Read the planned texts by the suspect, its base and the controls, and write what they say into the transcript of `name`.
 
-    Raises `UsageError` where the plan has another base, or a base has another vocabulary than the suspect.
+    Raises `UsageError` where the plan has others, or where the base has another vocabulary than one of them.
     """
-    check_weights(case, name, base.sha256 if base else "")
-    if base is not None and not same_vocabulary(suspect.model, base.model):
-        raise UsageError(
-            "has another vocabulary than the suspect",
-            subject="--base",
-            hint="plan without it: --weights NAME",
-        )
+    check_weights(case, name, base.sha256 if base else "", {n: m.sha256 for n, m in controls.items()})
+    _check_vocabularies(suspect, base, controls)
     header = Header(SCHEMA, name, case.commitment, now(), "weights")
     with Writer(case.transcript_path(name), header) as writer:
         if writer.done is not None and (one := writer.done.reading) is not None:
             return WeightsRead(one.texts, one.places, len(one.weights) // 8, before=True)
-        found = read(
-            case.texts_to_read(), suspect.model, base.model if base else None, case.tokenizer(), case.plan.context, advance
-        )  # fmt: skip
+        texts, tokenizer, against = case.texts_to_read(), case.tokenizer(), base.model if base else None
+        found = read(texts, suspect.model, against, tokenizer, case.plan.context, advance)
+        beside = []
+        for sealed in case.plan.open_controls:
+            model = controls[sealed.name].model
+            said = read(texts, model, against, tokenizer, case.plan.context, advance)
+            beside.append(ControlReading(sealed.name, sealed.sha256, *_bytes(said.contrast)))
         writer.add(
             Reading(
                 now(),
@@ -125,15 +126,19 @@ def read_weights(
                 found.contexts,
                 suspect.sha256,
                 base.sha256 if base else "",
-                found.contrast.tuples.astype("<u8").tobytes(),
-                found.contrast.weights.astype("<f8").tobytes(),
+                *_bytes(found.contrast),
+                tuple(beside),
             )
         )
     return WeightsRead(found.texts, found.places, len(found.contrast.weights), before=False)
 
 
-def check_weights(case: Case, name: str, base: str) -> None:
-    """Raise `UsageError` where the plan has this suspect asked, or another base than that of this hash."""
+def _bytes(found: Contrast) -> tuple[bytes, bytes]:
+    return found.tuples.astype("<u8").tobytes(), found.weights.astype("<f8").tobytes()
+
+
+def check_weights(case: Case, name: str, base: str, controls: Mapping[str, str]) -> None:
+    """Raise `UsageError` where the plan has this suspect asked, or another base or other controls than those of these hashes."""
     planned = case.by_weights(name)
     if planned is None:
         raise UsageError(
@@ -143,6 +148,23 @@ def check_weights(case: Case, name: str, base: str) -> None:
         raise UsageError(
             "is not the base that the plan sealed", subject="--base", hint="name that one's folder"
         )
+    sealed = {one.name: one.sha256 for one in case.plan.open_controls}
+    if wrong := sorted({n for n, _ in sealed.items() ^ controls.items()}):
+        raise UsageError(
+            "is not among the open controls that the plan sealed, or is missing or another model",
+            subject=f"--control {wrong[0]}",
+            hint="name the folders of all of them: --control NAME=FOLDER",
+        )
+
+
+def _check_vocabularies(suspect: Model, base: Model | None, controls: Mapping[str, Model]) -> None:
+    for name, one in {"the suspect": suspect, **controls}.items():
+        if base is not None and not same_vocabulary(one.model, base.model):
+            raise UsageError(
+                f"has another vocabulary than {name}",
+                subject="--base",
+                hint="plan without it: --weights NAME",
+            )
 
 
 @dataclass(frozen=True, slots=True)

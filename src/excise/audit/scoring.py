@@ -49,10 +49,11 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What one open suspect's probabilities said, over how many texts."""
+    """What one open suspect's probabilities said, over how many texts, and those of the open controls beside it."""
 
     contrast: Contrast
     texts: int
+    controls: Mapping[str, Contrast]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A model that cannot have learnt from us, under the same key and at the same statistic."""
+    """A model that cannot have learnt from us, under the same key and at the same statistic; `form` as in `Finding`."""
 
     name: str
+    form: str
     answered: int
     z: float
     log10_p: float
@@ -152,11 +154,14 @@ def score(
         decoys = statistic.decoys(seed + number.to_bytes(4, "little"), plan.decoys)
         key, said = key_of(hypothesis.key), suspects[hypothesis.suspect]
         trial = trial_of(hypothesis.key.purpose, plan, reference, seed)
+        beside = [_control(n, c, key, trial) for n, c in controls.items()]
         if isinstance(said, Shown):
             one = _of_weights(hypothesis, key, said, decoys)
+            kind = KINDS[hypothesis.key.purpose]
+            beside += [_open_control(n, said.texts, Weights(kind, c), key) for n, c in said.controls.items()]
         else:
             one = _of_answers(plan, hypothesis, key, said, trial, decoys)
-        findings.append(replace(one, controls=tuple(_control(n, c, key, trial) for n, c in controls.items())))
+        findings.append(replace(one, controls=tuple(beside)))
         advance()
     unasked = [0.0] * (len(plan.hypotheses) - len(asked))
     adjusted = sequential.log10_holm([f.log10_p for f in findings] + unasked)
@@ -230,4 +235,9 @@ def _look(told: Told, queries: int, answered: int, number: int) -> Look:
 
 def _control(name: str, said: Spoken, key: bytes, trial: Trial) -> Control:
     told = trial.tell(said, key)
-    return Control(name, len(said.texts), told.z, told.log10_p, told.beside.p)
+    return Control(name, "sampled", len(said.texts), told.z, told.log10_p, told.beside.p)
+
+
+def _open_control(name: str, texts: int, read: Weights, key: bytes) -> Control:
+    told = read.tell(key)
+    return Control(name, "weights", texts, told.z, told.log10_p, told.beside.p)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from excise.audit import plan as planning
+from excise.audit.plan import OpenControl
 from excise.audit.scoring import Finding, clean
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def exploratory(case: Case, found: dict[str, Transcript], findings: Sequence[Fin
             reasons.append(f"{name} was {'asked' if planned else 'read'} otherwise than the plan says")
         elif planned and transcript.reading and planned.base != transcript.reading.base_sha256:
             reasons.append(f"{name} was read against another base than the plan sealed")
+        if transcript.reading and _beside(transcript.reading) != case.plan.open_controls:
+            reasons.append(f"{name} was read beside other controls than the plan sealed")
         strange = sum(
             a.query >= len(case.prompts) or a.prompt != case.prompts[a.query] for a in transcript.answers
         )
@@ -110,7 +113,7 @@ def reservations(case: Case, courses: Sequence[Course], findings: Sequence[Findi
         said.append(
             "There is no reference: what every model says is not cancelled, which costs power and nothing else."
         )
-    if not case.plan.controls:
+    if not case.plan.controls and not case.plan.open_controls:
         said.append(
             "There are no negative controls: that keys, prompts and files were handled rightly rests on the operator's word."
         )
@@ -137,6 +140,10 @@ def reservations(case: Case, courses: Sequence[Course], findings: Sequence[Findi
                 f"The transcript of {one.suspect} ends in {one.torn_bytes:,} bytes of a line that was never finished; they are left out."
             )
     return tuple(said)
+
+
+def _beside(reading: Reading) -> tuple[OpenControl, ...]:
+    return tuple(OpenControl(one.name, one.sha256) for one in reading.controls)
 
 
 def _before(at: str, sealed: datetime) -> bool:

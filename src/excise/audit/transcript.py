@@ -58,6 +58,15 @@ class Failure(msgspec.Struct, frozen=True, tag_field="kind", tag="failure"):
     """Asking again would not help."""
 
 
+class ControlReading(msgspec.Struct, frozen=True):
+    """What a control's probabilities say, read beside a suspect's over the same texts and against the same base."""
+
+    name: str
+    sha256: str
+    tuples: bytes
+    weights: bytes
+
+
 class Reading(msgspec.Struct, frozen=True, tag_field="kind", tag="reading"):
     """What an open suspect's probabilities say, whole: see `reading`. Hashes are over the models' files."""
 
@@ -71,6 +80,7 @@ class Reading(msgspec.Struct, frozen=True, tag_field="kind", tag="reading"):
     """Words of 64 bits, little-endian, three a pair."""
     weights: bytes
     """A double a pair, little-endian."""
+    controls: tuple[ControlReading, ...] = ()
 
 
 Record = Header | Answer | Failure | Reading

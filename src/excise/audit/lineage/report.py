@@ -82,6 +82,10 @@ def reading(panel: Panel, found: Ranked) -> list[str]:
         said = [
             f"None of these: {first.family} is nearest, but does not pass its bar (score {first.score:.1f}; the bar: {first.bar:.1f}; the nearest model that it did not teach, {stranger}: {score:.1f})."
         ]
+    if kin := [s.family for s in found.standings[1:] if found.lead and s.beyond and s.vendor == first.vendor]:
+        said.append(
+            f"Of the same vendor, {', '.join(kin)} passes its bar too: read the lead as one to {first.vendor}."
+        )
     said.append(
         f"Of the {found.strangers} models of the panel that nobody else in it taught, each in turn taken for the suspect, {found.false_leads} would be given a lead."
     )

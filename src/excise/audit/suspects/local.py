@@ -52,6 +52,7 @@ def loaded(folder: Path, device: str = "cpu") -> tuple[Any, Any, Any]:
             hint="pip install 'excise[audit-torch]', or record its answers and use --recorded",
         ) from error
     try:
+        transformers.utils.logging.disable_progress_bar()
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False

@@ -34,6 +34,6 @@ def ask(
 
     errand = Unplanned(tuple(q.prompt for q in questions(prompts)), out)
     asking.asked(
-        errand, model or str(local), Sampling(temperature, max_tokens), endpoint=endpoint, model=model,
+        errand, model or str(local or endpoint or ""), Sampling(temperature, max_tokens), endpoint=endpoint, model=model,
         key_env=key_env, local=local, budget=budget, rate=rate, timeout=timeout, attempts=attempts, as_json=as_json,
     )  # fmt: skip

@@ -22,7 +22,8 @@ def plan(
     control: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=FILE", help="Answers of a model that cannot have learnt from us. May be repeated."
+            metavar="NAME=FILE",
+            help="Answers (or weights) of a model that cannot have learnt from us. May be repeated.",
         ),
     ] = None,
     looks: Annotated[

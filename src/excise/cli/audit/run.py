@@ -32,6 +32,12 @@ def run(
     base: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The weights of its base, as the plan sealed them.")
     ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER", help="The weights of an open control of the plan. May be repeated."
+        ),
+    ] = None,
     budget: asking.Budget = None,
     rate: asking.Rate = 60.0,
     timeout: asking.Timeout = 60.0,
@@ -51,7 +57,7 @@ def run(
                 subject="--weights",
                 hint="name one suspect: --weights FOLDER alone",
             )
-        _read(opened, suspect, weights, base, as_json)
+        _read(opened, suspect, weights, base, control or [], as_json)
         return
     if opened.by_weights(suspect) is not None:
         from excise.errors import UsageError
@@ -63,7 +69,9 @@ def run(
     )  # fmt: skip
 
 
-def _read(case: Case, suspect: str, weights: Path, base: Path | None, as_json: bool) -> None:
+def _read(
+    case: Case, suspect: str, weights: Path, base: Path | None, control: list[str], as_json: bool
+) -> None:
     from dataclasses import asdict
 
     from excise.audit.run import Model, check_weights, read_weights
@@ -72,15 +80,27 @@ def _read(case: Case, suspect: str, weights: Path, base: Path | None, as_json: b
     from excise.cli import terminal
 
     before = fingerprint(base) if base else ""
-    check_weights(case, suspect, before)
+    folders = dict(_named(said) for said in control)
+    beside = {name: fingerprint(folder) for name, folder in folders.items()}
+    check_weights(case, suspect, before, beside)
     first = Model(loaded(weights), fingerprint(weights))
     second = Model(loaded(base), before) if base else None
+    others = {name: Model(loaded(folders[name]), sha256) for name, sha256 in beside.items()}
     with terminal.progress(quiet=as_json) as progress:
-        progress.stage("reading", total=len(case.prompts))
-        done = read_weights(case, suspect, first, second, asking.now, progress.advance)
+        progress.stage("reading", total=len(case.prompts) * (1 + len(others)))
+        done = read_weights(case, suspect, first, second, others, asking.now, progress.advance)
     if as_json:
         terminal.result_json(asdict(done))
         return
     terminal.result(f"{done.texts:,} texts read at {done.places:,} places, {done.pairs:,} pairs kept")
     if done.before:
         terminal.say("they had been read before; nothing was done")
+
+
+def _named(said: str) -> tuple[str, Path]:
+    from excise.errors import UsageError
+
+    name, _, folder = said.partition("=")
+    if not folder:
+        raise UsageError("is not NAME=FOLDER", subject=said[:80], hint="--control organic=models/organic")
+    return name, Path(folder)
