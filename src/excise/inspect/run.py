@@ -53,6 +53,7 @@ def _inspect(
 ) -> Report:
     done = tuple(_read_all(listing, jobs, cache, analysers))
     found, failed = _conclude(listing, done, analysers)
+    done = tuple(replace(f, notes=()) for f in done)  # the proofs need the room that the notes took
     gc.collect()  # what was linked refers to itself, and is of no use any more
     gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
     found += [_gap(g) for g in gaps if g.reason in HIDING]

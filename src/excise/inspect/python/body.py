@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-KEPT: Final = 4_096
+KEPT: Final = 1_024
 """Functions that stay unpacked."""
 _NO_TEXT: Final = 1
 """The kind of MessagePack extension that holds a text with lone surrogates, which MessagePack's own texts cannot."""
