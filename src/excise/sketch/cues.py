@@ -27,7 +27,8 @@ class CueTable:
     """Phrases as the kernel looks them up: by the hash of their tokens, behind two filters of 2^16 bits each.
 
     `singles` filters the first token of one-token phrases, `pairs` the last two tokens of longer ones; `slots` and
-    `groups` are an open-addressing table (hash, 0 where free -> bit mask of cue groups); `longest` is in tokens.
+    `groups` are an open-addressing table (hash, 0 where free -> bit mask of cue groups; for the last two tokens of longer
+    phrases, bit mask of how many tokens these have); `longest` is in tokens.
     """
 
     seed: int
@@ -42,24 +43,25 @@ class CueTable:
 def find_cues(tokens: Any, have: int, n: int, base: Any, salt: Any, cues: Any) -> Any:
     """Bit mask of the cue groups whose phrases end in the n new tokens."""
     singles, pairs, slots, groups, longest = cues
-    found = np.uint64(0)
+    found, before = np.uint64(0), tokens[CARRY - 1]
     for i in range(CARRY, CARRY + n):
         token = tokens[i]
+        rolling = token + before * base
+        before = token
         bit = token >> _FILTER_SHIFT
         if (singles[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
             found |= _lookup(slots, groups, mix64(token ^ salt))
-        back = min(longest, i - CARRY + 1 + have)
-        if back < 2:
-            continue
-        rolling = token + tokens[i - 1] * base
         bit = rolling >> _FILTER_SHIFT
         if (pairs[bit >> _SIX] >> (bit & _LOW6)) & _ONE:
-            power = base
-            found |= _lookup(slots, groups, mix64(rolling ^ salt))
-            for j in range(2, back):
+            back = min(longest, i - CARRY + 1 + have)
+            lengths = _lookup(slots, groups, mix64(rolling ^ ~salt)) & ((_ONE << np.uint64(back + 1)) - _ONE)
+            power, j = base, 2
+            while lengths >> np.uint64(j):
+                if (lengths >> np.uint64(j)) & _ONE:
+                    found |= _lookup(slots, groups, mix64(rolling ^ salt))
                 power = power * base
                 rolling = rolling + tokens[i - j] * power
-                found |= _lookup(slots, groups, mix64(rolling ^ salt))
+                j += 1
     return found
 
 
@@ -83,15 +85,15 @@ NO_CUES: Final = (
 )
 
 
-def phrase_hash(tokens: U64, *, seed: int) -> tuple[int, int]:
-    """Hash of a phrase as it stands in a cue table, and the number of its bit in the filter of its kind."""
+def phrase_hashes(tokens: U64, *, seed: int) -> tuple[int, int, int]:
+    """Hash of a phrase and of its last two tokens as they stand in a cue table, and the number of its bit in the filter of its kind."""
     keys = sketch_keys(seed)
-    base, mask = int(keys[BASE_KEY]), (1 << 64) - 1
+    base, salt, mask = int(keys[BASE_KEY]), int(keys[CUE_KEY]), (1 << 64) - 1
     rolling = 0
     for token in tokens.tolist():
         rolling = (rolling * base + token) & mask
     last = 0
     for token in tokens[-2:].tolist():
         last = (last * base + token) & mask
-    value = int(mix64(np.uint64(rolling ^ int(keys[CUE_KEY]))))
-    return value or 1, last >> 48
+    value, pair = (int(mix64(np.uint64(x))) or 1 for x in (rolling ^ salt, last ^ salt ^ mask))
+    return value, pair, last >> 48

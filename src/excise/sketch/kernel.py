@@ -33,20 +33,23 @@ from excise.sketch.marks import (
     KEY,
     KINDS,
     LABEL,
+    LEFT,
+    LESS,
+    LINE,
+    QUOTE,
     TAG,
     ends_heading,
-    is_awake,
     mark_of,
-    on_bracket,
-    on_heading,
-    on_key,
-    on_label,
-    on_tag,
-    on_token,
-    start_line,
+    open_name,
+    read_bracket,
+    read_heading,
+    read_key,
+    read_label,
+    read_tag,
+    start_text,
 )
 from excise.sketch.sampling import drawing_room, keep, limit_of, room_for, sample_windows, settle
-from excise.sketch.tokens import CARRY, TOKEN, scan_chunk, scan_table, scratch
+from excise.sketch.tokens import CARRY, scan_chunk, scan_table, scratch
 
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
@@ -60,7 +63,6 @@ _ZERO, _ONE, _NONE = (
     np.uint64(1),
     np.int64(0),
 )  # a plain 0 would be a type of its own to numba, and compiled for
-_LINE: Final = ord("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,39 +92,31 @@ class TextSketch:
 def _find_marks(
     chunk: Any, m: int, k: int, keys: Any, scanner: Any, cap: int, sample: Any, start: int, count: int
 ) -> int:
-    """Run the automata over m events of which k are openers, keep the marks; the new count."""
-    tokens, flags, events, wakes = chunk
+    """Keep the marks of a chunk of m events, of which k are openers; the new count."""
     state, names = scanner
-    at, i, next_opener = CARRY, 0, 0
     base, salt = keys[BASE_KEY], keys[MARK_KEY]
-    awake = is_awake(state)
-    while i < m:
-        if not awake:
-            while next_opener < k and wakes[next_opener, 0] < i:
-                next_opener += 1
-            if next_opener == k:
-                break
-            i, at = wakes[next_opener, 0], wakes[next_opener, 1]
-        c = np.int64(events[i])
-        i += 1
-        if c == TOKEN:
-            on_token(state, names, tokens[at], np.int64(flags[at]), base)
-            at += 1
-        elif c == _LINE:
-            if ends_heading(state):
-                count = keep(sample, start, count, cap, mark_of(names[HEADING], HEADING, salt))
-            start_line(state, names)
-        else:
-            if on_tag(state, names, c):
-                count = keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
-            if on_bracket(state, names, c):
-                count = keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
-            if on_key(state, names, c):
-                count = keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
-            on_heading(state, c)
-            if on_label(state, c):
-                count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
-        awake = is_awake(state)
+    for n in range(-1, k):
+        old = n < 0  # what the chunk before has begun, or the start of the text
+        i, at, opener = _NONE, np.int64(CARRY), _NONE
+        if not old:
+            i, at = np.int64(chunk[3][n, 0]), np.int64(chunk[3][n, 1])
+            opener = np.int64(chunk[2][i])
+            i += 1
+        if opener == LINE:
+            open_name(state, names, HEADING)
+            open_name(state, names, LABEL)
+        elif not old:
+            open_name(state, names, TAG if opener == LESS else (BRACKET if opener == LEFT else KEY))
+        if (old or opener == LESS) and read_tag(chunk, m, i, at, scanner, base):
+            count = keep(sample, start, count, cap, mark_of(names[TAG], TAG, salt))
+        if (old or opener == LEFT) and read_bracket(chunk, m, i, at, scanner, base):
+            count = keep(sample, start, count, cap, mark_of(names[BRACKET], BRACKET, salt))
+        if (old or opener == QUOTE) and read_key(chunk, m, i, at, scanner, base):
+            count = keep(sample, start, count, cap, mark_of(names[KINDS], KEY, salt))
+        if (old or opener == LINE) and read_heading(chunk, m, i, at, scanner, base):
+            count = keep(sample, start, count, cap, mark_of(names[HEADING], HEADING, salt))
+        if (old or opener == LINE) and read_label(chunk, m, i, at, scanner, base):
+            count = keep(sample, start, count, cap, mark_of(names[LABEL], LABEL, salt))
     return count
 
 
@@ -166,7 +160,7 @@ def _sketch_rows(
         at, end = offsets[row], offsets[row + 1]
         if len(valid) > 0 and not valid[row]:
             at = end
-        start_line(state, names)
+        start_text(state, names)
         while at < end:
             at, n, m, k = scan_chunk(data, at, end, table, keys, chunk)
             have = min(total, CARRY)

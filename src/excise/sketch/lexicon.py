@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from excise.errors import UsageError
-from excise.sketch.cues import MAX_PHRASE, CueTable, phrase_hash
+from excise.sketch.cues import MAX_PHRASE, CueTable, phrase_hashes
 from excise.sketch.kernel import sketch_text, token_hashes
 
 U64 = npt.NDArray[np.uint64]
@@ -79,10 +79,12 @@ class Lexicon:
         for bit, group in enumerate(groups):
             for phrase in group.phrases:
                 tokens = token_hashes(phrase, seed=seed)
-                value, filtered = phrase_hash(tokens, seed=seed)
+                value, pair, filtered = phrase_hashes(tokens, seed=seed)
                 chosen = singles if len(tokens) == 1 else pairs
                 chosen[filtered >> 6] |= np.uint64(1 << (filtered & 63))
                 found[value] = found.get(value, 0) | 1 << bit
+                if len(tokens) > 1:
+                    found[pair] = found.get(pair, 0) | 1 << len(tokens)
                 longest = max(longest, len(tokens))
         slots, masks = _open_addressing(found)
         return CueTable(seed, singles, pairs, slots, masks, longest)

@@ -14,7 +14,8 @@ from excise.sketch.hashing import jit, mix64
 from excise.sketch.tokens import CARRY
 
 _BINS: Final = 64
-_FEW: Final = 8
+_FEW: Final = 40
+"""So many are sorted by counting, for each, how many are smaller: quadratic, and several at a time."""
 
 
 @jit
@@ -109,11 +110,16 @@ def settle(room: Any, count: int, cap: int, below: Any) -> int:
 
 @jit
 def _nearly_sort(room: Any, count: int, below: Any) -> None:
-    """Hashes are spread evenly from 0 to `below`: a few are copied, more come into bins by their first bits."""
+    """Hashes are spread evenly from 0 to `below`: a few are sorted at once, more come into bins by their first bits."""
     drawn, ordered, ends = room
     if count <= _FEW:
         for i in range(count):
-            ordered[i] = drawn[i]
+            value, rank = drawn[i], np.uint64(0)
+            for j in range(count):
+                rank += np.uint64(drawn[j] < value)
+            for j in range(i):
+                rank += np.uint64(drawn[j] == value)
+            ordered[rank] = value
         return
     shift = np.uint64(0)
     while (below >> shift) >= np.uint64(_BINS):

@@ -27,7 +27,7 @@ from excise.sketch.fold import (
     load_table,
 )
 from excise.sketch.hashing import jit, load8, mix64
-from excise.sketch.marks import ALONE, HAS_DIGIT, NUMBER, OPENERS
+from excise.sketch.marks import ALONE, HAS_DIGIT, NUMBER, OPENERS, TOKEN
 
 CARRY: Final = 16
 """Tokens kept from the chunk before, so that windows reach back over its edge."""
@@ -35,9 +35,6 @@ CHUNK_EVENTS: Final = 2048
 """Most tokens and separators in one chunk."""
 MARGIN: Final = 64
 """Room past a full chunk for what one code point can still expand to."""
-
-TOKEN: Final = -1
-"""What stands for a token in the list of events; any other event is the code point of a separator."""
 
 Scratch = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32]]
 
