@@ -74,6 +74,7 @@ def scan(
 
     from excise.cli import terminal
     from excise.engine.budget import parse_bytes
+    from excise.engine.memory import collect_seldom
     from excise.ingest.ledger import parse_share
     from excise.ingest.pseudonym import Pseudonymiser, load_key
     from excise.model.findings import ACCUSING
@@ -82,6 +83,7 @@ def scan(
     from excise.settings import load_settings
     from excise.state.folder import parse_window
 
+    collect_seldom()
     chosen = load_settings(settings)
     if no_text:
         chosen = replace(chosen, keep_text=False)

@@ -10,7 +10,7 @@ import numpy as np
 from excise.judge.facts import gather_facts
 from excise.judge.fuse import FuseSettings, joint_log_odds, size_prior
 from excise.judge.harvest import harvest_rows
-from excise.judge.members import MemberSettings, Signal, accuse
+from excise.judge.members import MemberSettings, Signal, accuse, belong_each, strength_of
 from excise.judge.verdict import Judgement, judge
 from excise.model.clusters import Clusters
 from excise.model.findings import ACCUSING, Evidence
@@ -64,15 +64,42 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
 
     judgements = [weigh(k, prior) for k, prior in enumerate(priors)]
     joint = joint_log_odds([j.harvest.layers for j in judgements], clusters.sizes().tolist(), settings.fuse)
+    judgements = [
+        weigh(k, priors[k] + more) if (more := joint[k] - first.harvest.log_odds) > 0 else first
+        for k, first in enumerate(judgements)
+    ]
+    belonging = _fit(dict(enumerate(judgements)), clusters, found, settings)
     out = []
-    for k, first in enumerate(judgements):
-        more = joint[k] - first.harvest.log_odds
-        judgement = weigh(k, priors[k] + more) if more > 0 else first
-        finding = _find(k, judgement, traffic, clusters, found, wrapped, settings)
+    for k, judgement in enumerate(judgements):
+        finding = _find(k, judgement, traffic, clusters, found, wrapped, settings, belonging[k])
         if finding.accused.sum() < 2 and judgement.verdict == "distillation" and judgement.serves:
-            finding = _find(k, judgement.as_relay(), traffic, clusters, found, wrapped, settings)
+            relay = judgement.as_relay()
+            again = _fit({k: relay}, clusters, found, settings)[k]
+            finding = _find(k, relay, traffic, clusters, found, wrapped, settings, again)
         out.append(_claimed(finding))
     return _name_harvest(traffic, clusters, telling, out)
+
+
+def _speaking(k: int, judgement: Judgement, found: Findings, settings: JudgeSettings) -> list[Evidence]:
+    """Return the evidence on a cluster for what its judgement claims."""
+    relay = judgement.verdict == "relay"
+    return [
+        e
+        for e in found.evidence[k]
+        if (e.detector in found.relays) == relay and e.log_odds >= settings.fuse.layer_least
+    ]
+
+
+def _fit(
+    judgements: Mapping[int, Judgement], clusters: Clusters, found: Findings, settings: JudgeSettings
+) -> dict[int, F64]:
+    """Return, for each of these clusters, how probably each member belongs to what is claimed."""
+    cases = []
+    for k, judgement in judgements.items():
+        members, speaking = clusters.of(k), _speaking(k, judgement, found, settings)
+        signals = [found.signals[e.detector] for e in speaking if e.detector in found.signals]
+        cases.append((members, signals, strength_of(members, clusters, settings.member)))
+    return dict(zip(judgements, belong_each(cases, settings.member), strict=True))
 
 
 def _find(
@@ -83,25 +110,21 @@ def _find(
     found: Findings,
     wrapped: Bool,
     settings: JudgeSettings,
+    belonging: F64,
 ) -> Finding:
     """Say whom of a cluster its judgement is about, by the evidence for what it claims."""
     members, relay = clusters.of(k), judgement.verdict == "relay"
-    speaking = [
-        e
-        for e in found.evidence[k]
-        if (e.detector in found.relays) == relay and e.log_odds >= settings.fuse.layer_least
-    ]
     may = (traffic.accounts.declared[members] == 0) & (wrapped[members] | relay)
-    sure = judgement.confidence >= settings.member.sure or relay
-    belonging, accused = accuse(
+    accused = accuse(
         members,
         traffic.accounts.declared[members] > 0,
-        may,
-        speaking,
+        may & (judgement.verdict in ACCUSING),
+        _speaking(k, judgement, found, settings),
         clusters,
         found.signals,
         settings.member,
-        sure=sure,
+        belonging,
+        sure=judgement.confidence >= settings.member.sure or relay,
     )
     shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
     return Finding(k, judgement, members, belonging, accused, np.zeros(0, np.int64), shown)

@@ -62,34 +62,62 @@ class MemberSettings:
 
 
 def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: MemberSettings) -> F64:
-    """Return, for each account of one cluster, the probability (0 to 1) that it belongs.
+    """Return, for each account of one cluster, the probability (0 to 1) that it belongs: `belong_each` of one."""
+    return belong_each([(members, signals, strength)], settings)[0]
+
+
+def belong_each(clusters: Sequence[tuple[I32, Sequence[Signal], F64]], settings: MemberSettings) -> list[F64]:
+    """Return, for each account of each cluster (members, signals, strength), the probability (0 to 1) that it belongs.
 
     Two-component mixture of independent Bernoulli signals by expectation-maximisation (McLachlan and Peel 2000, section
     2.8) with the strangers' rates fixed at what other groups show; unknown signals say nothing. `strength` are log-odds
     for each account from how many private wrappers it shares with the others (0: one, as any user of a template).
+    Each cluster is fitted by itself; those of one shape are calculated together, since most are small.
     """
-    prior = np.clip(strength, -4.0, 4.0)
-    shows = np.array([s.shows[members] for s in signals], bool).reshape(len(signals), len(members))
-    known = np.array([s.known[members] for s in signals], bool).reshape(len(signals), len(members))
-    stranger = np.clip([s.stranger for s in signals], 1e-3, 0.95)
-    probability = np.full(len(members), settings.start)
-    share = settings.start
+    shapes: dict[tuple[int, int], list[int]] = {}
+    for k, (members, signals, _) in enumerate(clusters):
+        shapes.setdefault((len(signals), len(members)), []).append(k)
+    out: dict[int, F64] = {}
+    for (signals_of_each, size), alike in shapes.items():
+        shape = (len(alike), signals_of_each, size)
+        shows = np.array([s.shows[clusters[k][0]] for k in alike for s in clusters[k][1]], bool).reshape(
+            shape
+        )
+        known = np.array([s.known[clusters[k][0]] for k in alike for s in clusters[k][1]], bool).reshape(
+            shape
+        )
+        stranger = np.array([s.stranger for k in alike for s in clusters[k][1]], float).reshape(shape[:2])
+        fitted = _fit(shows, known, stranger, np.stack([clusters[k][2] for k in alike]), settings)
+        out.update(zip(alike, fitted, strict=True))
+    return [out[k] for k in range(len(clusters))]
+
+
+def _fit(shows: Bool, known: Bool, stranger: F64, strength: F64, settings: MemberSettings) -> F64:
+    """Fit clusters of one shape: shows, known [clusters, signals, members], stranger [clusters, signals], strength [clusters, members]."""
+    prior, stranger = np.clip(strength, -4.0, 4.0), np.clip(stranger, 1e-3, 0.95)
+    probability = np.full(prior.shape, settings.start)
     for _ in range(settings.rounds):
-        weight = probability * known
-        rate = (weight * shows).sum(axis=1) + 0.5
-        rate = np.maximum(rate / (weight.sum(axis=1) + 1.0), stranger)
+        weight = probability[:, None, :] * known
+        rate = (weight * shows).sum(axis=2) + 0.5
+        rate = np.maximum(rate / (weight.sum(axis=2) + 1.0), stranger)
         ratio = np.where(
             shows,
-            np.log(rate / stranger)[:, None],
-            np.log((1 - np.minimum(rate, 0.999)) / (1 - stranger))[:, None],
+            np.log(rate / stranger)[:, :, None],
+            np.log((1 - np.minimum(rate, 0.999)) / (1 - stranger))[:, :, None],
         )
-        total = (ratio * known).sum(axis=0) * settings.discount
-        share = float(np.clip(probability.mean(), 0.05, 0.95))
+        total = (ratio * known).sum(axis=1) * settings.discount
+        share = np.clip(probability.mean(axis=1), 0.05, 0.95)
         before = probability
-        probability = 1.0 / (1.0 + np.exp(-(total + prior + np.log(share / (1 - share)))))
+        probability = 1.0 / (1.0 + np.exp(-(total + prior + np.log(share / (1 - share))[:, None])))
         if np.array_equal(probability, before):  # every further round would say the same
             break
     return probability
+
+
+def strength_of(members: I32, clusters: Clusters, settings: MemberSettings) -> F64:
+    """Return log-odds for each member from its further private wrappers (0 where the cluster has no wrapper: it says nothing)."""
+    wrappers = clusters.wrappers[members]
+    return settings.wrapper_nats * (wrappers - 1.0) * bool(np.median(wrappers) > 0)
 
 
 def accuse(
@@ -100,22 +128,20 @@ def accuse(
     clusters: Clusters,
     signals: Mapping[str, Signal],
     settings: MemberSettings,
+    belonging: F64,
     *,
     sure: bool,
-) -> tuple[F64, Bool]:
-    """Return each member's probability of belonging (0 to 1), and who is accused, of those that `may` be.
+) -> Bool:
+    """Return who of the members is accused, of those that `may` be; `belonging`: the probability of each (`belong`).
 
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
     beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
     cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
     member has, where the claim is `sure`: what the operator's licensed users have is no secret of a campaign.
     """
+    if not may.any():
+        return may
     mine = [signals[e.detector] for e in evidence if e.detector in signals]
-    wrappers = clusters.wrappers[members]
-    strength = (
-        settings.wrapper_nats * (wrappers - 1.0) * bool(np.median(wrappers) > 0)
-    )  # no wrapper: it says nothing
-    belonging = belong(members, mine, strength, settings)
     shows = _shows(members, mine)
     company, rate = keeps_company(members, shows, clusters), float(shows.mean())
     private, depth = clusters.private[members], _depth(members, clusters)
@@ -132,7 +158,7 @@ def accuse(
     accused = likely & own
     if accused.sum() < settings.least_share * len(members):  # mostly strangers: one signal may be chance
         accused &= _layers_shown(members, evidence, signals) >= 2
-    return belonging, accused
+    return accused
 
 
 def _depth(members: I32, clusters: Clusters) -> F64:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,19 +28,40 @@ def rounded(value: float, where: str = "") -> float:
 
 def plain(value: Any, where: str = "") -> Any:
     """`value` (dataclasses, mappings, sequences, numbers, text) as JSON types with rounded floats."""
+    return _plain(value, (None, where))
+
+
+_Place = tuple[Any, str]
+"""Where a value stands: the place of what holds it, and the last part of the name. Only an error spells it out."""
+
+
+def _plain(value: Any, place: _Place) -> Any:
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, bool | int | str):
-        return value
     if isinstance(value, float):
-        return rounded(value, where)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(item, f"{where}.{key}") for key, item in value.items()}
+        return rounded(value) if math.isfinite(value) else rounded(value, _spelt(place))
     if isinstance(value, list | tuple):
-        return [plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
-    raise TypeError(f"{where or 'a value'} is a {type(value).__name__}, which JSON cannot hold")
+        return [_plain(item, (place, f"[{i}]")) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {str(key): _plain(item, (place, f".{key}")) for key, item in value.items()}
+    if isinstance(value, int | str):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(getattr(value, name), (place, f".{name}")) for name in _fields(kind)}  # type: ignore[arg-type]  # a class is hashable
+    raise TypeError(f"{_spelt(place) or 'a value'} is a {kind.__name__}, which JSON cannot hold")
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _spelt(place: _Place) -> str:
+    before, name = place
+    return name if before is None else _spelt(before) + name
 
 
 def document(value: Any) -> bytes:

@@ -57,10 +57,11 @@ def write(run: Run, out: Path, *, replace: bool = False) -> None:
     with a number that JSON cannot hold.
     """
     _refuse_occupied(out, replace)
-    ready = settled(run)
+    info, campaigns = canonical.document(run.info), canonical.lines(run.campaigns)
+    ready = _settled(run, info, campaigns)
     with staging.staged_folder(out, replace=replace) as folder:
-        staging.write_file(folder / RUN_JSON, canonical.document(ready.info))
-        staging.write_file(folder / CAMPAIGNS_JSON, canonical.lines(ready.campaigns))
+        staging.write_file(folder / RUN_JSON, info)
+        staging.write_file(folder / CAMPAIGNS_JSON, campaigns)
         _write_table(ready.accounts, folder / ACCOUNTS_PARQUET)
         _write_table(ready.harvest, folder / HARVEST_PARQUET)
         staging.write_file(folder / REPORT_HTML, html.render(ready).encode())
@@ -68,9 +69,13 @@ def write(run: Run, out: Path, *, replace: bool = False) -> None:
 
 def settled(run: Run) -> Run:
     """`run` as `read` gives it back: tables in the contract's schema, sorted by id, numbers rounded."""
+    return _settled(run, canonical.document(run.info), canonical.lines(run.campaigns))
+
+
+def _settled(run: Run, info: bytes, campaigns: bytes) -> Run:
     return Run(
-        info=msgspec.json.decode(canonical.document(run.info)),
-        campaigns=msgspec.json.decode(canonical.lines(run.campaigns), type=tuple[Campaign, ...]),
+        info=msgspec.json.decode(info),
+        campaigns=msgspec.json.decode(campaigns, type=tuple[Campaign, ...]),
         accounts=_settle(run.accounts, ACCOUNTS_OUT, "account_id"),
         harvest=_settle(run.harvest, HARVEST_OUT, "exchange_id"),
     )

@@ -57,7 +57,9 @@ def visible(text: str, limit: int = TEXT_LIMIT) -> str:
     >>> visible("a\x1b[31mb\u202e")
     'a␛[31mb[U+202E]'
     """
-    shown = "".join(_shown(c) for c in text[:limit])
+    shown = text[:limit]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(_shown(c) for c in shown)
     if len(text) <= limit:
         return shown
     return f"{shown} … ({len(text) - limit:,} more characters)" if limit > SHORT else f"{shown}…"

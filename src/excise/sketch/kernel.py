@@ -8,7 +8,7 @@ docs/text-sketch.md for the definitions; `tests/sketch/definition.py` says the s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt

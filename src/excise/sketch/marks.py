@@ -75,7 +75,12 @@ def _place(state: Any, names: Any, kind: int) -> tuple[int, Any, int, int, int]:
 def _stay(state: Any, names: Any, kind: int, place: Any) -> None:
     """Keep the place of an automaton."""
     phase, name, units, wordy, extra = place
-    state[kind, PHASE], state[kind, UNITS], state[kind, WORDY], state[kind, EXTRA] = phase, units, wordy, extra
+    state[kind, PHASE], state[kind, UNITS], state[kind, WORDY], state[kind, EXTRA] = (
+        phase,
+        units,
+        wordy,
+        extra,
+    )
     names[kind] = name
 
 
