@@ -1,5 +1,6 @@
 """The registry's contract, and for each detector a scene in which it must speak and its innocent twin, in which it must not."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import scene
 from excise.detect import DETECTORS
+from excise.detect.run import measure
 from excise.model.findings import LAYERS
 from excise.sketch.available import NEEDS
 from scene import DAY, HOUR, RELEASE, base, evidence, names_of_planted, of, text, traffic_of
@@ -407,6 +409,16 @@ def test_a_detector_speaks_in_its_scene(name):
 def test_a_detector_is_silent_on_the_innocent_twin(name):
     found, _ = evidence(BY_ID[name], traffic_of(*SCENES[name][1]()))
     assert found is None or found.log_odds < 1.0
+
+
+@pytest.mark.parametrize("harvest", [True, False])
+def test_a_group_without_a_wrapper_is_judged_by_all_that_it_asks(harvest):
+    traffic = traffic_of(*asked(harvest))
+    detector = BY_ID["elicitation"]
+    clusters = scene.clusters_of(detector, traffic)
+    bare = dataclasses.replace(clusters, matched=np.zeros_like(clusters.matched))
+    found = measure([detector], traffic, bare, {}, {})[bare.label[list(traffic.accounts.name).index("p00")]]
+    assert any(" the requests are" in e.statement for e in found) == harvest
 
 
 def test_a_new_version_of_a_client_contradicts_nothing():

@@ -21,15 +21,15 @@ NEUTRAL = Facts(
     members=20, wrapped=500, in_system=0.0, one_system=0.0, single=1.0, refused=0.01, items=0.0, owner=0.05, owner_known=12, mail=0.1, programme=0.0,
     verified=0.2, declared=(), declared_share=0.0, users=0.0, prompts=1.0, active_days=20.0, young=0.2, wrapped_share=0.9,
 )  # fmt: skip
-EVERYTHING = frozenset({"content", "accounts", "network", "payment", "releases", "time"})
+EVERYTHING = frozenset({"content", "accounts", "network", "payment", "releases", "time", "sessions"})
 
 
 def piece(detector, layer, log_odds, value=0.9):
     return Evidence(detector, layer, "said", value, 0.1, log_odds)
 
 
-def verdict(evidence, facts=NEUTRAL, relays=frozenset({"handover", "relay-signature"})):
-    return judge(evidence, relays, facts, EVERYTHING, -4.0, S)
+def verdict(evidence, facts=NEUTRAL, relays=frozenset({"handover", "relay-signature"}), available=EVERYTHING):
+    return judge(evidence, relays, facts, available, -4.0, S)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["account", "content", "time"]), st.floats(0, 9)), max_size=12))
@@ -67,9 +67,12 @@ def test_a_deterministic_layer_may_stand_with_what_it_has():
     )
 
 
-def test_copied_blocks_without_a_wrapper_need_common_times():
+def test_copied_blocks_without_a_wrapper_need_common_times_or_a_content_that_no_relay_explains():
     bare = dataclasses.replace(NEUTRAL, wrapped=0, wrapped_share=0.0)
-    blocks = piece("block-replay", "deterministic", 6.0)
+    blocks, asks = piece("block-replay", "deterministic", 6.0), piece("elicitation", "content", 1.5)
+    assert verdict([blocks, asks], bare).verdict == "distillation"
+    assert verdict([blocks, asks, piece("handover", "account", 1.0)], bare).verdict == "undetermined"
+    assert verdict([blocks, asks], bare, available=EVERYTHING - {"sessions"}).verdict == "undetermined"
     assert verdict([blocks, piece("pivot", "time", 3.0)], bare).verdict == "distillation"
     assert verdict([blocks, piece("signup", "account", 4.0)], bare).verdict == "undetermined"
 

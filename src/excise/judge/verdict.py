@@ -56,7 +56,8 @@ def judge(
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
     uniform, and not for its products' system prompts, there are no customers to see, and the common hand counts for a
     harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
-    beside wrapped requests (without these, a deterministic one and common times), and no likely innocent explanation; a relay needs conversations that change accounts. What a
+    beside wrapped requests (without these, a deterministic one beside common times, or beside the content of all that they ask,
+    where no conversation changes accounts), and no likely innocent explanation; a relay needs conversations that change accounts. What a
     relay's accounts are paid with, when they were opened and which blocks they carry on is the relay's: behind one, a harvest is told
     by texts of its own, or the requests are its customers'.
     """
@@ -75,8 +76,11 @@ def judge(
     confidence = round(min(sigmoid(log_odds), MOST_SURE if enough else 0.5), 4)
     relaying = _relaying(relay)
     served = relaying >= settings.accuse and not _owned(innocent)
-    in_time = harvest.layers.get("time", 0.0) >= settings.layer_least
-    about = facts.wrapped > 0 or (deterministic and in_time)
+    in_time, in_content = (
+        harvest.layers.get(layer, 0.0) >= settings.layer_least for layer in ("time", "content")
+    )
+    alone = "sessions" in available and not relay.evidence
+    about = facts.wrapped > 0 or (deterministic and (in_time or (in_content and alone)))
     customers = served and not _own_texts(harvest, products=facts.in_system >= settings.uniform)
     if about and enough and not likely and not customers and confidence >= settings.accuse:
         return Judgement("distillation", confidence, harvest, relay, innocent, served)
