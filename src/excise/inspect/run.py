@@ -73,12 +73,13 @@ def _proved(
 ) -> Iterator[Finding]:
     """Each finding replayed, or remembered where it and the files of its steps are the same as when it was."""
     marks = [digest(repr(f), *(keys.get(s.path, "") for s in f.steps)) for f in found]
-    new = [f for f, m in zip(found, marks, strict=True) if m not in cache.proofs]
-    replayed = proof.replay(listing, new)
+    new = [(f, m) for f, m in zip(found, marks, strict=True) if m not in cache.proofs]
+    new.sort(key=lambda one: [s.path for s in one[0].steps])  # each file is parsed for all that is about it
+    replayed = dict(zip((m for _, m in new), proof.replay(listing, (f for f, _ in new)), strict=True))
     for finding, mark in zip(found, marks, strict=True):
         known = cache.proofs.get(mark)
         if known is None:
-            done = next(replayed)
+            done = replayed[mark]
             cache.proved(mark, (done.proven, [s.text for s in done.steps]))
         else:
             steps = tuple(replace(s, text=t) for s, t in zip(finding.steps, known[1], strict=True))
