@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +226,8 @@ def cluster(
 ) -> Clusters:
     """Tie accounts by every signal, join the ties, find the clusters, and the exchanges that hold a cluster's wrapper."""
     ties = find_ties(detectors, traffic, settings.detect, threads=threads)
-    clusters = complete(join(ties, traffic, settings), ties, traffic, settings)
+    count = partial(count_users, threads=threads)
+    clusters = complete(join(ties, traffic, settings), ties, traffic, settings, count)
     return hold(clusters, ties, traffic, settings, threads)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from excise.detect.habits import account_chunks, columns_of, flat
 from excise.detect.pivot import HOUR
-from excise.detect.repeats import find_key, hash_index, pack_key
+from excise.detect.repeats import find_key, hash_index, pack_key, passes, sieve_of
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
 from excise.model.clusters import WRAPPED, Clusters
@@ -21,6 +21,8 @@ Held = tuple[I32, U64]
 SHARE_OF_CLUSTER: Final = 0.3
 """Of the members: a token that so many repeat is the cluster's, whoever else uses it."""
 _CLUSTER: Final = np.uint64(0xFFFFFF)
+_PAIRS: Final = 1 << 15
+"""Accounts that are looked at in one piece."""
 
 
 def match(
@@ -47,11 +49,11 @@ def match_rows(traffic: Traffic, tokens: U64, label: I32, threads: int = 1) -> H
     """Return, for each exchange, how many `tokens` of its account's cluster it holds, and a hash of which."""
     e, prompt = traffic.exchanges, flat(traffic.systems)
     matched, wrapper = np.zeros(len(e), np.int32), np.zeros(len(e), np.uint64)
-    index = hash_index(tokens)
+    index = tokens, hash_index(tokens), sieve_of(tokens)
 
     def count(rows: slice) -> None:
         account, system, user = columns_of(e, rows)
-        _count(tokens, index, label[account], system, user, prompt, matched[rows], wrapper[rows])
+        _match_rows(index, label[account], system, user, prompt, matched[rows], wrapper[rows])
 
     for _ in map_ordered(count, account_chunks(e), threads=threads):
         forget(e)
@@ -59,27 +61,28 @@ def match_rows(traffic: Traffic, tokens: U64, label: I32, threads: int = 1) -> H
 
 
 def count_users(
-    traffic: Traffic, clusters: Clusters, account: I32, cluster: I32, *, share_inside: float
+    traffic: Traffic, clusters: Clusters, account: I32, cluster: I32, *, share_inside: float, threads: int = 1
 ) -> I64:
     """Return, for each of these accounts, how many exchanges hold wrapper enough of the cluster beside it, which it is not in.
 
     Only tokens of which the cluster's members are at least `share_inside` of the users count. Linear in the accounts' exchanges.
     """
-    return count_uses(
-        traffic, cluster_tokens(traffic.habits, clusters, share_inside, np.inf), account, cluster
-    )
+    tokens = cluster_tokens(traffic.habits, clusters, share_inside, np.inf)
+    return count_uses(traffic, tokens, account, cluster, threads)
 
 
-def count_uses(traffic: Traffic, tokens: U64, account: I32, cluster: I32) -> I64:
+def count_uses(traffic: Traffic, tokens: U64, account: I32, cluster: I32, threads: int = 1) -> I64:
     """Return, for each of these accounts, how many of its exchanges hold enough of the cluster's `tokens` (`cluster_tokens`)."""
     e, starts, prompt = traffic.exchanges, traffic.accounts.starts, flat(traffic.systems)
-    index, out = hash_index(tokens), np.zeros(len(account), np.int64)
-    for i, (a, k) in enumerate(zip(account.tolist(), cluster.tolist(), strict=True)):
-        rows = slice(int(starts[a]), int(starts[a + 1]))
-        _, system, user = columns_of(e, rows)
-        matched, wrapper = np.zeros(len(system), np.int32), np.zeros(len(system), np.uint64)
-        _count(tokens, index, np.full(len(system), k, np.int32), system, user, prompt, matched, wrapper)
-        out[i] = int((matched >= WRAPPED).sum())
+    index, out = (tokens, hash_index(tokens), sieve_of(tokens)), np.zeros(len(account), np.int64)
+    _, system, user = columns_of(e, slice(0, len(e)))
+
+    def count(start: int) -> None:
+        pairs = slice(start, start + _PAIRS)
+        _count_uses(index, account[pairs], cluster[pairs], starts, system, user, prompt, out[pairs])
+
+    for _ in map_ordered(count, range(0, len(account), _PAIRS), threads=threads):
+        forget(e)
     return out
 
 
@@ -121,36 +124,47 @@ def cluster_tokens(
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(
-    key: U64, table: I64, label: I32, system: I32, user: Any, prompt: Any, matched: I32, wrapper: U64
+def _match_rows(
+    tokens: Any, label: I32, system: I32, user: Any, prompt: Any, matched: I32, wrapper: U64
 ) -> None:
     for row in range(len(label)):
-        if label[row] < 0:
-            continue
-        low = np.uint64(label[row])
-        n, mark = _match_list(key, table, user[0], user[1], row, low)
-        matched[row] += n
-        wrapper[row] += mark
-        n, mark = _match_list(key, table, user[2], user[3], row, low)
-        matched[row] += n
-        wrapper[row] += mark
-        if system[row] >= 0:
-            n, mark = _match_list(key, table, prompt[0], prompt[1], np.int64(system[row]), low)
-            matched[row] += n
-            wrapper[row] += mark
-            n, mark = _match_list(key, table, prompt[2], prompt[3], np.int64(system[row]), low)
-            matched[row] += n
-            wrapper[row] += mark
+        if label[row] >= 0:
+            matched[row], wrapper[row] = _match(tokens, system[row], user, row, prompt, np.uint64(label[row]))
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_uses(
+    tokens: Any, account: I32, cluster: I32, starts: I64, system: I32, user: Any, prompt: Any, uses: I64
+) -> None:
+    for i in range(len(account)):
+        for row in range(starts[account[i]], starts[account[i] + 1]):
+            n, _ = _match(tokens, system[row], user, row, prompt, np.uint64(cluster[i]))
+            uses[i] += n >= WRAPPED
+
+
+@numba.njit(cache=True, nogil=True)
+def _match(
+    tokens: Any, system: int, user: Any, row: int, prompt: Any, cluster: np.uint64
+) -> tuple[int, np.uint64]:
+    """How many tokens of a cluster both prompts of an exchange hold, and a hash of which."""
+    a, mark_a = _match_list(tokens, user[0], user[1], row, cluster)
+    b, mark_b = _match_list(tokens, user[2], user[3], row, cluster)
+    if system < 0:
+        return a + b, mark_a + mark_b
+    c, mark_c = _match_list(tokens, prompt[0], prompt[1], np.int64(system), cluster)
+    d, mark_d = _match_list(tokens, prompt[2], prompt[3], np.int64(system), cluster)
+    return a + b + c + d, mark_a + mark_b + mark_c + mark_d
 
 
 @numba.njit(cache=True, nogil=True)
 def _match_list(
-    key: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64
+    tokens: Any, offsets: I64, values: U64, row: int, cluster: np.uint64
 ) -> tuple[int, np.uint64]:
     n, mark = 0, np.uint64(0)
+    key, table, sieve = tokens
     for i in range(offsets[row], offsets[row + 1]):
-        wanted = pack_key(values[i], low)
-        if find_key(key, table, wanted) >= 0:
+        wanted = pack_key(values[i], cluster)
+        if passes(sieve, wanted) and find_key(key, table, wanted) >= 0:
             n += 1
             mark += (wanted ^ (wanted >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
     return n, mark

@@ -157,6 +157,7 @@ def use_tokens(
     prompts: Any,
     tokens: U64,
     index: I64,
+    sieve: U64,
     last: I32,
     spread: I32,
 ) -> None:
@@ -164,19 +165,28 @@ def use_tokens(
     for row in range(len(account)):
         if not texts[row]:
             continue
-        _use(lists[0], lists[1], row, account[row], tokens, index, last, spread)
-        _use(lists[2], lists[3], row, account[row], tokens, index, last, spread)
+        _use(lists[0], lists[1], row, account[row], tokens, index, sieve, last, spread)
+        _use(lists[2], lists[3], row, account[row], tokens, index, sieve, last, spread)
         if system[row] >= 0:
-            _use(prompts[0], prompts[1], np.int64(system[row]), account[row], tokens, index, last, spread)
-            _use(prompts[2], prompts[3], np.int64(system[row]), account[row], tokens, index, last, spread)
+            _use(prompts[0], prompts[1], np.int64(system[row]), account[row], tokens, index, sieve, last, spread)
+            _use(prompts[2], prompts[3], np.int64(system[row]), account[row], tokens, index, sieve, last, spread)
 
 
 @numba.njit(cache=True, nogil=True)
 def _use(
-    offsets: I64, values: U64, row: int, account: int, tokens: U64, index: I64, last: I32, spread: I32
+    offsets: I64,
+    values: U64,
+    row: int,
+    account: int,
+    tokens: U64,
+    index: I64,
+    sieve: U64,
+    last: I32,
+    spread: I32,
 ) -> None:
     for i in range(offsets[row], offsets[row + 1]):
-        at = find_key(tokens, index, pack_key(values[i], np.uint64(0)) >> np.uint64(ACCOUNT_BITS))
+        token = pack_key(values[i], np.uint64(0)) >> np.uint64(ACCOUNT_BITS)
+        at = find_key(tokens, index, token) if passes(sieve, token) else np.int64(-1)
         if at >= 0 and last[at] != account:
             last[at] = account
             spread[at] += 1
@@ -196,6 +206,29 @@ def hash_index(keys: U64) -> I64:
             slot = (slot + np.uint64(1)) & mask
         table[slot] = i
     return table
+
+
+@numba.njit(cache=True, nogil=True)
+def sieve_of(keys: U64) -> U64:
+    """Return a Bloom filter of one hash and 16 to 32 bits a key (Bloom 1970): it lets `keys` through and few others.
+
+    It fits the processor's cache where the table does not, and most of what is looked for is not there.
+    """
+    size = 64
+    while size < 16 * len(keys):
+        size *= 2
+    sieve, mask = np.zeros(size >> 6, np.uint64), np.uint64(size - 1)
+    for i in range(len(keys)):
+        bit = first_slot(keys[i], mask)
+        sieve[bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+    return sieve
+
+
+@numba.njit(inline="always")
+def passes(sieve: U64, key: np.uint64) -> bool:
+    """Return whether a key may be one of those that the sieve was made of."""
+    bit = first_slot(key, np.uint64((len(sieve) << 6) - 1))
+    return (sieve[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1) != np.uint64(0)
 
 
 @numba.njit(inline="always")

@@ -74,7 +74,7 @@ def open_traffic(
         layout = replace(layout, exchanges=tuple(path for path in layout.exchanges if not skip(path)))
     edge_files = files_at(edge) if edge else ()
     reader = reader_named(format) if format else None
-    everything = (*layout.exchanges, *layout.accounts, *layout.events, *layout.asn, *edge_files)
+    everything = (*layout.accounts, *layout.events, *layout.asn, *edge_files, *layout.exchanges)
     with ThreadPoolExecutor(1, "excise-sha256") as pool:
         hashes = {path: pool.submit(sha256, path) for path in everything}
         opening = _Opening(staging, Ledger(), max_bad_rows, pseudonymise, progress, hashes)

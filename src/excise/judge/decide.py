@@ -157,7 +157,7 @@ def _name_harvest(
 
 def _telling_rows(traffic: Traffic, clusters: Clusters, found: Findings) -> I64:
     """Exchanges that hold the wrapper or show another signal of their cluster, ascending."""
-    rows = clusters.wrapped_rows(traffic.exchanges)
-    for other in found.rows.values():
-        rows = np.union1d(rows, other)
-    return rows
+    telling = np.zeros(len(traffic.exchanges), np.bool_)
+    for rows in (clusters.wrapped_rows(traffic.exchanges), *found.rows.values()):
+        telling[rows] = True
+    return np.flatnonzero(telling)

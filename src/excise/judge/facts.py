@@ -98,7 +98,7 @@ def _facts(
         declared_share=_share(declared > 0),
         users=float(np.median(users[members])) if len(members) else 0.0,
         prompts=float(np.median(prompts[members])) if len(members) else 0.0,
-        active_days=float((np.quantile(at, 0.9) - np.quantile(at, 0.1)) / (24 * HOUR)) if len(at) else 0.0,
+        active_days=float(np.ptp(np.quantile(at, (0.1, 0.9))) / (24 * HOUR)) if len(at) else 0.0,
         wrapped_share=len(rows) / max(1, int(volume[members].sum())),
         young=_share((created > 0) & (created > begun - 14 * 24 * HOUR)),
     )
