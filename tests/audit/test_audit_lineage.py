@@ -21,12 +21,14 @@ from excise.audit.lineage import panel as panels
 from excise.audit.lineage.likeness import WORDS, likeness
 from excise.audit.lineage.panel import Member, Panel, checked
 from excise.audit.lineage.rank import FALSE_LEADS, bar, family_scores, rank, standardised
+from excise.audit.lineage.voice import FOLDS, SMOOTHING, voice
 from excise.cli.app import app
 from excise.errors import InputError
 from repository import ROOT
 
 ALPACA = ROOT.parent / "shared" / "data" / "alpaca_eval"
 PROMPTS = 60
+OF = [0, 0, 1, 1, 2, 2, 3, 3]
 HABITS = {
     "otter": ("it is worth noting that", "in the grand scheme of", "as we all know"),
     "heron": ("let us dive right in", "to put it another way", "at the end of the day"),
@@ -168,15 +170,19 @@ def test_false_leads_are_counted_by_taking_each_stranger_in_turn():
     cells = likeness(
         [[a for (a,) in m.said.values()] for m in models] + [[a for (a,) in writes("", 1).values()]], 8
     )
-    found = rank(panel, cells)
+    said = [[a for (a,) in m.said.values()] for m in models] + [[a for (a,) in writes("", 1).values()]]
+    voices = voice(said, OF)
+    found = rank(panel, cells, voices)
     vendors = np.array([t.vendor for t in panel.teachers])
     rows = standardised(cells.mean(axis=0), vendors[:, None] != vendors[None, :])
     scores = {m.name: family_scores(panel, rows[i], without=m.vendor) for i, m in enumerate(models)}
-    false = 0
+    false, names = 0, [m.name for m in models]
     for name, own in scores.items():
         family = max(own, key=own.get)
         others = [many[family] for n, many in scores.items() if n != name and family in many]
-        false += own[family] > bar(others, families=4)
+        row = dict(zip(panel.families, voices[:, names.index(name)].mean(axis=0), strict=True))
+        named = max(own, key=row.get)
+        false += named == family and own[family] > bar(others, families=4)
     assert (found.false_leads, found.strangers) == (false, len(models))
 
 
@@ -337,7 +343,9 @@ def test_real_students_are_ranked_and_a_model_of_peoples_data_is_not():
     prompts = sorted(set.intersection(*(set(s) for s in said.values())))
     teachers = tuple(Member(m, family, family, {}) for family, many in families.items() for m in many)
     panel = checked(Panel(teachers, tuple(Member(c, "", "", {}) for c in controls), {}, {}), "panel")
-    cells = likeness([[said[m][p] for p in prompts] for m in names], len(teachers))
+    texts = [[said[m][p] for p in prompts] for m in names]
+    cells, voices = likeness(texts, len(teachers)), voice(texts, [panel.families.index(t.family) for t in teachers])
     known = len(teachers) + len(controls)
-    leads = [rank(panel, cells[:, [*range(known), known + k]]).lead for k in range(3)]
+    orders = [[*range(known), known + k] for k in range(3)]
+    leads = [rank(panel, cells[:, order], voices[:, order]).lead for order in orders]
     assert leads == ["anthropic", "openai", ""]
