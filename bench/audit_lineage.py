@@ -86,16 +86,16 @@ passed by chance.
 
 Voice came in because likeness, which ranked the families at first, put openchat-13b nearest to llama-2 and OpenHermes to gpt-3.5. Its
 form was chosen on teachers alone: runs of one to three words, how common a run has to be, smoothing, sums and means, one class a teacher,
-Burrows's Delta, levels taken off as likeness does, training on the same prompts. None told more than 15 of the 17 teachers; several told
-as many, and of those the one that reads what likeness reads was taken. The second table has its neighbours: 32 words tell one teacher
-more there, and rank one student fewer. On teachers voice is no better than likeness; that it ranks students better was seen afterwards,
-under each of four settings that were tried on them.
+Burrows's Delta, levels taken off as likeness does, training on the same prompts too. The best of them hardly differ, and one that reads
+the runs that likeness reads was taken. The second table has its neighbours: 32 words tell one teacher more there, and rank one student
+fewer. On teachers voice is no better than likeness. That it ranks students better was seen afterwards, under four settings near this one,
+on these models and on those of the same makers; nothing was changed for it.
 
 The rule that joins the two was made in the knowledge of what likeness says of the documented models. A looser one, a lead wherever any
 family of the vendor passes its bar, would make oasst-sft-llama-33b a student of davinci, since it passes the bar of gpt-3.5.
 
 So what follows on the documented models is not blind, and the tables after it show what the choices do. On the models of the same makers
-nothing was chosen, though the raw likeness of several (guanaco-7b, guanaco-65b, oasst-rlhf-llama-33b, the humpbacks) had been looked at.
+nothing was chosen, though their voice and the raw likeness of several (guanaco-7b, guanaco-65b, oasst-rlhf-llama-33b, the humpbacks) had been looked at.
 
 """
 
