@@ -21,12 +21,14 @@ from excise.audit.lineage import panel as panels
 from excise.audit.lineage.likeness import WORDS, likeness
 from excise.audit.lineage.panel import Member, Panel, checked
 from excise.audit.lineage.rank import FALSE_LEADS, bar, family_scores, rank, standardised
+from excise.audit.lineage.voice import FOLDS, SPREAD, voice
 from excise.cli.app import app
 from excise.errors import InputError
 from repository import ROOT
 
 ALPACA = ROOT.parent / "shared" / "data" / "alpaca_eval"
 PROMPTS = 60
+OF = [0, 0, 1, 1, 2, 2, 3, 3]
 HABITS = {
     "otter": ("it is worth noting that", "in the grand scheme of", "as we all know"),
     "heron": ("let us dive right in", "to put it another way", "at the end of the day"),
@@ -119,6 +121,101 @@ def test_a_teacher_is_scored_without_its_own_vendor():
     assert family_scores(panel, row, without="")["vole"] == 7 - 3  # the others' nearest members: 1, 3, 5
 
 
+# Voice
+
+
+def slow_voice(texts, families, smoothing=0.5):
+    words = [[re.findall(r"\w+|[^\w\s]|\n+", t.lower())[:WORDS] for t in said] for said in texts]
+    runs = [
+        [{tuple(w[i : i + n]) for n in (2, 3) for i in range(len(w) - n + 1)} for w in said] for said in words
+    ]
+    teachers, prompts, count = len(families), len(texts[0]), max(families) + 1
+    met = Counter(run for p in range(prompts) for run in {r for said in runs[:teachers] for r in said[p]})
+    turns = {run for run, n in met.items() if n >= max(2, SPREAD * prompts)}
+    out = np.zeros((prompts, len(texts), count))
+    for p, m in np.ndindex(prompts, len(texts)):
+        others = [q for q in range(prompts) if q % FOLDS != p % FOLDS]
+        shares = []
+        for said in runs[:teachers]:
+            seen = Counter(run for q in others for run in said[q] & turns)
+            shares.append({run: n / seen.total() for run, n in seen.items()})
+        mine = runs[m][p] & turns
+        for run in mine:
+            own = [
+                np.mean([s.get(run, 0) for s, f in zip(shares, families, strict=True) if f == k])
+                for k in range(count)
+            ]
+            ratio = [x / np.mean(own) if np.mean(own) else 1.0 for x in own]
+            out[p, m] += [math.log(smoothing + (1 - smoothing) * x) / len(mine) ** 0.5 for x in ratio]
+    return out
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.integers(2, 9).flatmap(
+        lambda n: st.lists(st.lists(text, min_size=n, max_size=n), min_size=4, max_size=5)
+    )
+)
+def test_voice_is_naive_bayes_over_runs_of_other_prompts(texts):
+    assert voice(texts, [0, 0, 1]) == pytest.approx(slow_voice(texts, [0, 0, 1]), abs=1e-9)
+
+
+def answers_of(*models):
+    return [[a for (a,) in said.values()] for said in models]
+
+
+def test_a_voice_is_told_on_prompts_that_no_teacher_answered_in_it():
+    """The first half of the prompts are answered by the teachers, the others by the suspect: nothing else is shared."""
+    panel = made_panel()
+    texts = answers_of(*(m.said for m in panel.teachers), writes("heron", "student", 0.45))
+    for said in texts[:-1]:
+        said[: PROMPTS // 2] = [""] * (PROMPTS // 2)
+    texts[-1][PROMPTS // 2 :] = [""] * (PROMPTS // 2)
+    told = voice(texts, OF)[:, -1]
+    assert panel.families[int(told.mean(axis=0).argmax())] == "heron"
+    assert not told[PROMPTS // 2 :].any()
+
+
+def test_what_a_prompt_calls_for_is_no_voice():
+    """Copies of a teacher's words about each topic are likeness and nothing that is met in other prompts."""
+    panel = made_panel()
+    told = answers_of(*(m.said for m in panel.teachers))
+    copied = [" ".join(w for w in answer.split() if "topic" in w) for answer in told[0]]
+    texts = [
+        [f"{a} {b}" for a, b in zip(said, copied, strict=True)] if k < 2 else said
+        for k, said in enumerate(told)
+    ]
+    near = likeness([*texts, copied], 8)[:, -1].mean(axis=0)
+    assert near[:2].min() > 4 * near[2:].max()
+    assert not voice([*texts, copied], OF)[:, -1].any()
+
+
+def test_answers_to_one_prompt_do_not_train_what_reads_it():
+    texts = answers_of(*(m.said for m in made_panel().teachers))
+    suspect = list(texts[2])
+    before = voice([*texts, suspect], OF)
+    texts[0][3] = " ".join(texts[2][3] for _ in range(3))
+    after = voice([*texts, suspect], OF)
+    same = np.arange(PROMPTS) % FOLDS == 3 % FOLDS
+    assert after[same, -1] == pytest.approx(before[same, -1])
+
+
+def test_a_plain_models_voice_is_hardly_nearer_to_one_family_than_to_another():
+    texts = answers_of(
+        *(m.said for m in made_panel().teachers), writes("", "plain", 0.3), writes("otter", "s", 0.3)
+    )
+    plain, student = voice(texts, OF)[:, -2:].mean(axis=0)
+    assert np.ptp(plain) < np.ptp(student) / 3
+
+
+def test_voice_reads_a_bounded_part_of_hostile_text():
+    same, other = "x y z " * 400_000, "\x00" * 10**6
+    found = voice([[same] * 4, [other] * 4, [same + "end"] * 4, [""] * 4], [0, 1])
+    assert np.isfinite(found).all()
+    assert (found[:, 2, 0] > found[:, 2, 1]).all()
+    assert not found[:, 3].any()
+
+
 # Ranking
 
 
@@ -168,15 +265,19 @@ def test_false_leads_are_counted_by_taking_each_stranger_in_turn():
     cells = likeness(
         [[a for (a,) in m.said.values()] for m in models] + [[a for (a,) in writes("", 1).values()]], 8
     )
-    found = rank(panel, cells)
+    said = [[a for (a,) in m.said.values()] for m in models] + [[a for (a,) in writes("", 1).values()]]
+    voices = voice(said, OF)
+    found = rank(panel, cells, voices)
     vendors = np.array([t.vendor for t in panel.teachers])
     rows = standardised(cells.mean(axis=0), vendors[:, None] != vendors[None, :])
     scores = {m.name: family_scores(panel, rows[i], without=m.vendor) for i, m in enumerate(models)}
-    false = 0
+    false, names = 0, [m.name for m in models]
     for name, own in scores.items():
         family = max(own, key=own.get)
         others = [many[family] for n, many in scores.items() if n != name and family in many]
-        false += own[family] > bar(others, families=4)
+        row = dict(zip(panel.families, voices[:, names.index(name)].mean(axis=0), strict=True))
+        named = max(own, key=row.get)
+        false += named == family and own[family] > bar(others, families=4)
     assert (found.false_leads, found.strangers) == (false, len(models))
 
 
@@ -188,6 +289,35 @@ def test_a_control_that_is_like_a_family_raises_that_familys_bar_alone():
     assert told["lead"] == report.NONE
     assert told["reading"][0].startswith("None of these: otter is nearest")
     assert ranked(writes("heron", "student", 0.35), barred)["lead"] == "heron"
+
+
+def set_figures(near, passed, heard, stranger=0.0):
+    """A panel and figures of noise, but for the suspect's likeness to family `near`, its voice, and a stranger's likeness."""
+    rng = np.random.default_rng(5)
+    alike, voices = rng.normal(0.2, 0.01, (PROMPTS, 11, 8)), rng.normal(0, 0.01, (PROMPTS, 11, 4))
+    alike[:, -1, 2 * near] += passed
+    alike[:, -2, 0] += stranger
+    voices[:, -1, heard] += 1
+    return made_panel(), alike, voices
+
+
+def test_likeness_decides_whether_there_is_a_lead_and_voice_names_it():
+    panel, *figures = set_figures(1, 0.1, heard=1)
+    assert rank(panel, *figures).lead == "heron"
+    for passed, heard, why in ((0.1, 2, "so the two disagree"), (0.0, 1, "which alone is no lead")):
+        panel, *figures = set_figures(1, passed, heard)
+        found = rank(panel, *figures)
+        assert (found.standings[0].family, found.lead) == (panel.families[heard], "")
+        assert why in report.reading(panel, found)[0]
+
+
+def test_a_stranger_is_no_false_lead_by_its_voice_and_none_where_its_voice_disagrees():
+    panel, alike, voices = set_figures(1, 0.0, heard=1, stranger=0.1)
+    counts = set()
+    for family in range(4):
+        voices[:, -2] = np.eye(4)[family]
+        counts.add((family, rank(panel, alike, voices).false_leads))
+    assert counts == {(0, 1), (1, 0), (2, 0), (3, 0)}
 
 
 def test_kin_of_the_lead_that_pass_their_bar_too_are_named():
@@ -337,7 +467,12 @@ def test_real_students_are_ranked_and_a_model_of_peoples_data_is_not():
     prompts = sorted(set.intersection(*(set(s) for s in said.values())))
     teachers = tuple(Member(m, family, family, {}) for family, many in families.items() for m in many)
     panel = checked(Panel(teachers, tuple(Member(c, "", "", {}) for c in controls), {}, {}), "panel")
-    cells = likeness([[said[m][p] for p in prompts] for m in names], len(teachers))
+    texts = [[said[m][p] for p in prompts] for m in names]
+    cells, voices = (
+        likeness(texts, len(teachers)),
+        voice(texts, [panel.families.index(t.family) for t in teachers]),
+    )
     known = len(teachers) + len(controls)
-    leads = [rank(panel, cells[:, [*range(known), known + k]]).lead for k in range(3)]
+    orders = [[*range(known), known + k] for k in range(3)]
+    leads = [rank(panel, cells[:, order], voices[:, order]).lead for order in orders]
     assert leads == ["anthropic", "openai", ""]

@@ -18,7 +18,7 @@ Ids = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
 
 
-class _Lexicon:
+class Lexicon:
     """Numbers for words, given as they come."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ def likeness(texts: Sequence[Sequence[str]], teachers: int) -> Numbers:
     A run weighs by the logarithm of how few of the teachers' answers have it. O(models * words) a prompt and memory for
     the runs of all answers; the likeness of a teacher to itself is 1.
     """
-    lexicon = _Lexicon()
+    lexicon = Lexicon()
     runs = [[lexicon.runs(text) for text in said] for said in texts]
     known, counts = np.unique(
         np.concatenate([r for said in runs[:teachers] for r in said]), return_counts=True

@@ -1,17 +1,19 @@
-"""From likeness to a lead: which family stands out for the suspect, and whether it does so for strangers too.
+"""From likeness and voice to a lead: likeness decides whether there is one, voice names the family.
 
 Likeness has no valid null as evidence: models with the same base, the same public data or the same plainness are alike.
-So it is only ranked, and held against what strangers show: teachers whose own vendor is taken out of the panel, and
-controls. The nearest family is a lead where the suspect passes its bar: no stranger is as near, and one more draw of them
-would be as near with a probability of at most `FALSE_LEADS` over all families, were they normal. Otherwise none is. As the
-strangers are few and of few makers, how many of them would pass, each in turn as the suspect, is counted and shown.
+So it is only held against what strangers show: teachers whose own vendor is taken out of the panel, and controls. There is
+a lead where the family that stands out most passes its bar: no stranger is as near, and one more draw of them would be as
+near with a probability of at most `FALSE_LEADS` over all families, were they normal. Families are ranked by voice, and the
+first of them is the lead if its vendor is the one that likeness found; otherwise the two disagree, and none is. So voice
+never makes a lead. As the strangers are few and of few makers, how many of them would be given one, each in turn as the
+suspect, is counted and shown.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -33,14 +35,16 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A family as the suspect's teacher. `score` is how far its nearest member stands out from the other families.
+    """A family as the suspect's teacher: by `voice`, and by how far its `nearest` member stands out in likeness.
 
-    In standard deviations of the likeness between strangers' answers, averaged over prompts; `strangers` are the same
-    figure for models that it did not teach, by name, highest first.
+    `voice` is in nats, a mean over prompts, of which only differences between families mean anything. `score` is in standard
+    deviations of the likeness between strangers' answers, averaged over prompts; `strangers` are the same figure for
+    models that the family did not teach, by name, highest first.
     """
 
     family: str
     vendor: str
+    voice: float
     nearest: str
     score: float
     strangers: tuple[tuple[str, float], ...]
@@ -55,7 +59,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Families from the nearest on. `lead` is the nearest if it is beyond every stranger, else empty: none of these.
+    """Families from the nearest voice on. `lead` is the first if likeness finds its vendor too, else empty: none of these.
 
     `shares` says how many resamples of the prompts end with which lead, 0 to 1, most first; they show which families
     these prompts cannot tell apart, and nothing of what other prompts would show.
@@ -69,40 +73,56 @@ class Ranked:
     strangers: int
 
 
-def rank(panel: Panel, alike: Numbers) -> Ranked:
+def rank(panel: Panel, alike: Numbers, voices: Numbers) -> Ranked:
     """Rank the families for the suspect, the last model of `alike` (prompts, models, teachers).
 
-    Models are the teachers in their order, the controls, and the suspect.
+    Models are the teachers in their order, the controls, and the suspect; `voices` is (prompts, models, families).
     """
-    standings = _standings(panel, alike.mean(axis=0))
+    standings = _standings(panel, alike.mean(axis=0), voices[:, -1].mean(axis=0))
     rng = np.random.default_rng(_SEED)
     picks = (rng.integers(len(alike), size=len(alike)) for _ in range(RESAMPLES))
-    leads = Counter(_lead(_standings(panel, alike[pick].mean(axis=0))) for pick in picks)
+    leads = Counter(
+        _lead(_standings(panel, alike[pick].mean(axis=0), voices[pick, -1].mean(axis=0))) for pick in picks
+    )
     shares = sorted(((name, n / RESAMPLES) for name, n in leads.items()), key=lambda one: (-one[1], one[0]))
-    false, strangers = in_turn(standings)
+    false, strangers = in_turn(panel, standings, voices.mean(axis=0))
     return Ranked(standings, _lead(standings), tuple(shares), false, strangers)
 
 
+def likest(standings: Sequence[Standing]) -> Standing:
+    """The family that stands out most in likeness."""
+    return max(standings, key=lambda s: s.score)
+
+
 def _lead(standings: Sequence[Standing]) -> str:
-    return standings[0].family if standings[0].beyond else ""
+    named, found = standings[0], likest(standings)
+    return named.family if found.beyond and found.vendor == named.vendor else ""
 
 
-def in_turn(standings: Sequence[Standing]) -> tuple[int, int]:
-    """How many strangers pass the bar that the others make at their nearest family, and how many there are."""
+def in_turn(panel: Panel, standings: Sequence[Standing], voices: Numbers) -> tuple[int, int]:
+    """How many strangers would be given a lead, each held against the bars that the others make, and how many there are.
+
+    `voices` is (models, families); a teacher's own vendor is no answer.
+    """
     scores: dict[str, dict[str, float]] = {}
     for one in standings:
         for name, score in one.strangers:
             scores.setdefault(name, {})[one.family] = score
-    nearest = {name: max(many, key=lambda family: many[family]) for name, many in scores.items()}
-    false = sum(
-        scores[name][family]
-        > bar(
-            [many[family] for other, many in scores.items() if other != name and family in many],
-            len(standings),
-        )
-        for name, family in nearest.items()
-    )
+    false = 0
+    for member, row in zip((*panel.teachers, *panel.controls), voices, strict=False):
+        own = scores.get(member.name)
+        if not own:
+            continue
+        family = _most(own)
+        named = _most({f: v for f, v in zip(panel.families, row.tolist(), strict=True) if f in own})
+        others = [many[family] for name, many in scores.items() if name != member.name and family in many]
+        agree = panel.vendor_of(family) == panel.vendor_of(named)
+        false += agree and own[family] > bar(others, len(standings))
     return false, len(scores)
+
+
+def _most(figures: Mapping[str, float]) -> str:
+    return max(figures, key=lambda family: figures[family])
 
 
 def bar(strangers: Sequence[float], families: int) -> float:
@@ -123,7 +143,7 @@ def _quantile(families: int, df: int) -> float:
     return student_quantile(1 - FALSE_LEADS / families, df)
 
 
-def _standings(panel: Panel, mean: Numbers) -> tuple[Standing, ...]:
+def _standings(panel: Panel, mean: Numbers, voices: Numbers) -> tuple[Standing, ...]:
     count = len(panel.teachers)
     vendors = np.array([t.vendor for t in panel.teachers])
     strange = vendors[:, None] != vendors[None, :]
@@ -134,7 +154,7 @@ def _standings(panel: Panel, mean: Numbers) -> tuple[Standing, ...]:
     ]
     names = [m.name for m in (*panel.teachers, *panel.controls)]
     out = []
-    for family in panel.families:
+    for family, own in zip(panel.families, voices.tolist(), strict=True):
         strangers = sorted(
             ((name, score[family]) for name, score in zip(names, scores, strict=False) if family in score),
             key=lambda one: -one[1],
@@ -145,13 +165,14 @@ def _standings(panel: Panel, mean: Numbers) -> tuple[Standing, ...]:
             Standing(
                 family,
                 panel.vendor_of(family),
+                own,
                 panel.teachers[nearest].name,
                 scores[-1][family],
                 tuple(strangers),
                 bar([score for _, score in strangers], len(panel.families)),
             )
         )
-    return tuple(sorted(out, key=lambda s: -s.score))
+    return tuple(sorted(out, key=lambda s: (-s.voice, -s.score)))
 
 
 def standardised(mean: Numbers, strange: npt.NDArray[np.bool_]) -> Numbers:

@@ -10,7 +10,8 @@ from excise import __version__
 from excise.audit.lineage import leaks
 from excise.audit.lineage.likeness import likeness
 from excise.audit.lineage.panel import Panel, common_prompts
-from excise.audit.lineage.rank import RESAMPLES, Ranked, rank
+from excise.audit.lineage.rank import RESAMPLES, Ranked, likest, rank
+from excise.audit.lineage.voice import voice
 from excise.audit.said import Answers
 
 SCHEMA: Final = 1
@@ -28,7 +29,8 @@ def document(panel: Panel, suspect: Answers) -> dict[str, Any]:
     prompts = common_prompts(panel, suspect)
     members = (*panel.teachers, *panel.controls)
     texts = [[m.said[p][0] for p in prompts] for m in members] + [[suspect[p][0] for p in prompts]]
-    found = rank(panel, likeness(texts, len(panel.teachers)))
+    of = [panel.families.index(t.family) for t in panel.teachers]
+    found = rank(panel, likeness(texts, len(of)), voice(texts, of))
     by_family = {
         family: [
             a for t, said in zip(panel.teachers, texts, strict=False) if t.family == family for a in said
@@ -41,6 +43,7 @@ def document(panel: Panel, suspect: Answers) -> dict[str, Any]:
         "version": __version__,
         "grade": "lead",
         "lead": found.lead or NONE,
+        "voice": found.standings[0].family,
         "prompts": len(prompts),
         "resamples": RESAMPLES,
         "shares": [{"lead": name or NONE, "share": share} for name, share in found.shares],
@@ -60,6 +63,7 @@ def _families(found: Ranked) -> list[dict[str, Any]]:
         {
             "family": s.family,
             "vendor": s.vendor,
+            "voice": s.voice,
             "nearest": s.nearest,
             "score": s.score,
             "bar": s.bar if s.bar < float("inf") else None,
@@ -70,21 +74,22 @@ def _families(found: Ranked) -> list[dict[str, Any]]:
     ]
 
 
+def _verdict(found: Ranked) -> str:
+    first, near = found.standings[0], likest(found.standings)
+    if found.lead:
+        return f"A lead: the answers stand nearer to {near.family} ({near.vendor}) than those of all {len(near.strangers)} models that it did not teach, and farther out than one more of them would; their voice is nearest to {first.family}."
+    if near.beyond:
+        return f"None of these: the answers pass the bar of {near.family} ({near.vendor}), but their voice is nearest to {first.family} ({first.vendor}), so the two disagree."
+    stranger, score = near.strangers[0]
+    return f"None of these: {near.family} is nearest, but does not pass its bar (score {near.score:.1f}; the bar: {near.bar:.1f}; the nearest model that it did not teach, {stranger}: {score:.1f}). The voice is nearest to {first.family}, which alone is no lead."
+
+
 def reading(panel: Panel, found: Ranked) -> list[str]:
     """What the ranking says, in sentences."""
-    first = found.standings[0]
-    stranger, score = first.strangers[0]
-    if found.lead:
-        said = [
-            f"A lead: the answers stand nearer to {first.family} ({first.vendor}) than those of all {len(first.strangers)} models that it did not teach, and farther out than one more of them would."
-        ]
-    else:
-        said = [
-            f"None of these: {first.family} is nearest, but does not pass its bar (score {first.score:.1f}; the bar: {first.bar:.1f}; the nearest model that it did not teach, {stranger}: {score:.1f})."
-        ]
+    first, said = found.standings[0], [_verdict(found)]
     if kin := [s.family for s in found.standings[1:] if found.lead and s.beyond and s.vendor == first.vendor]:
         said.append(
-            f"Of the same vendor, {', '.join(kin)} passes its bar too: read the lead as one to {first.vendor}."
+            f"Of the same vendor, {', '.join(kin)} passes its bar{' too' if first.beyond else ''}: read the lead as one to {first.vendor}."
         )
     said.append(
         f"Of the {found.strangers} models of the panel that nobody else in it taught, each in turn taken for the suspect, {found.false_leads} would be given a lead."
@@ -109,7 +114,7 @@ def lines(told: dict[str, Any]) -> Sequence[str]:
     for row in told["families"]:
         stranger = row["strangers"][0]
         out.append(
-            f"{row['family']:<16} {row['vendor']:<12} stands out {row['score']:+6.1f}   bar {_figure(row['bar'])}   highest stranger {stranger['score']:+6.1f} ({stranger['name']})"
+            f"{row['family']:<16} {row['vendor']:<12} voice {row['voice']:+6.2f}   stands out {row['score']:+6.1f}   bar {_figure(row['bar'])}   highest stranger {stranger['score']:+6.1f} ({stranger['name']})"
         )
     out += [
         f"names itself {leak['family']}: {leak['answers']} of {leak['of']} answers; controls {leak['controls']} of {leak['of_controls']}"
