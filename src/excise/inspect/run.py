@@ -54,7 +54,6 @@ def _inspect(
     done = tuple(_read_all(listing, jobs, cache, analysers))
     found, failed = _conclude(listing, done, analysers)
     done = tuple(replace(f, notes=()) for f in done)  # the proofs need the room that the notes took
-    gc.collect()  # what was linked refers to itself, and is of no use any more
     gaps = tuple(sorted({*listing.gaps, *(g for f in done for g in f.gaps), *failed}, key=lambda g: g.path))
     found += [_gap(g) for g in gaps if g.reason in HIDING]
     proven = _proved(listing, found, {f.path: f.key for f in done}, cache)
@@ -75,6 +74,8 @@ def _proved(
     marks = [digest(repr(f), *(keys.get(s.path, "") for s in f.steps)) for f in found]
     new = [(f, m) for f, m in zip(found, marks, strict=True) if m not in cache.proofs]
     new.sort(key=lambda one: [s.path for s in one[0].steps])  # each file is parsed for all that is about it
+    if len(new) > CHUNK:  # many trees need the room of what was linked, which refers to itself and is of no use any more
+        gc.collect()
     replayed = dict(zip((m for _, m in new), proof.replay(listing, (f for f, _ in new)), strict=True))
     for finding, mark in zip(found, marks, strict=True):
         known = cache.proofs.get(mark)
