@@ -82,6 +82,7 @@ def scan(
     from excise.report.terminal import lines
     from excise.settings import load_settings
     from excise.state.folder import parse_window
+    from excise.warm import compiling
 
     collect_seldom()
     chosen = load_settings(settings)
@@ -90,7 +91,7 @@ def scan(
     share = parse_share(max_bad_rows)
     chosen_engine = _engine(engine, master, threads=threads, state=state, edge=edge)
     folder.check_writable(out, replace=force)
-    with terminal.progress(quiet=as_json) as progress:
+    with compiling(), terminal.progress(quiet=as_json) as progress:
         run = chosen_engine(
             source, accounts=accounts, events=events, asn=asn, format=format_, max_bad_rows=share,
             pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None, settings=chosen, progress=progress,

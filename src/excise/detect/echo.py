@@ -59,7 +59,9 @@ def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
 
 def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I32, I64]:
     """Return runs that we said to one account only, with it and the first time: what many were told is nobody's."""
-    order = np.argsort(runs)  # by one number, which processors are quick at; the rest is told by least and largest
+    order = np.argsort(
+        runs
+    )  # by one number, which processors are quick at; the rest is told by least and largest
     run, row = runs[order], rows[order]
     start = np.flatnonzero(np.append(True, run[1:] != run[:-1])) if len(run) else np.zeros(0, np.int64)
     if not len(start):

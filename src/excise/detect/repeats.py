@@ -168,8 +168,28 @@ def use_tokens(
         _use(lists[0], lists[1], row, account[row], tokens, index, sieve, last, spread)
         _use(lists[2], lists[3], row, account[row], tokens, index, sieve, last, spread)
         if system[row] >= 0:
-            _use(prompts[0], prompts[1], np.int64(system[row]), account[row], tokens, index, sieve, last, spread)
-            _use(prompts[2], prompts[3], np.int64(system[row]), account[row], tokens, index, sieve, last, spread)
+            _use(
+                prompts[0],
+                prompts[1],
+                np.int64(system[row]),
+                account[row],
+                tokens,
+                index,
+                sieve,
+                last,
+                spread,
+            )
+            _use(
+                prompts[2],
+                prompts[3],
+                np.int64(system[row]),
+                account[row],
+                tokens,
+                index,
+                sieve,
+                last,
+                spread,
+            )
 
 
 @numba.njit(cache=True, nogil=True)

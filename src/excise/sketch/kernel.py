@@ -131,7 +131,7 @@ def _edge(tokens: Any, end: int, keys: Any) -> Any:
 
 
 @jit
-def _sketch_rows(
+def sketch_rows(
     data: Any,
     offsets: Any,
     valid: Any,
@@ -245,7 +245,7 @@ def sketch_text(
     lookup = NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
     automata = np.zeros((KINDS + 1, FIELDS), np.int64), np.zeros(KINDS + 1, np.uint64)
     room = scratch(), automata, drawing_room(shingle_cap), drawing_room(wide_cap)
-    flat = _sketch_rows(
+    flat = sketch_rows(
         data, offsets, valid, scan_table(), sketch_keys(seed), lookup, rules, room, (counts, *u64), lists
     )
     ends = (lists[0], lists[2], lists[4])
