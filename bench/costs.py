@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import statistics
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SIDE = ("accounts.parquet", "events.parquet", "asn_table.csv")
+RESULT = ("campaigns.json", "accounts.parquet", "harvest.parquet")
 EXCISE = (sys.executable, "-c", "from excise.cli.app import main; main()")
 MEASURE = """
 import json, resource, subprocess, sys, time
@@ -28,7 +30,7 @@ json.dump([done.returncode, time.perf_counter() - began, used.ru_utime + used.ru
 class Cost:
     """Wall and CPU seconds (of all threads and children) and peak bytes of a command, and what it printed.
 
-    `stages` are those of a scan: name, seconds, CPU seconds and peak bytes by then.
+    `stages` are those of a scan: name, seconds, CPU seconds and peak bytes by then; `result` is a hash of what it found.
     """
 
     wall: float
@@ -36,6 +38,7 @@ class Cost:
     peak: int
     said: str = ""
     stages: tuple[dict[str, Any], ...] = ()
+    result: str = ""
 
 
 class Failed(Exception):
@@ -67,7 +70,10 @@ def scan(world: Path, files: Sequence[Path], *options: str, **environment: str) 
                 (part / name).symlink_to((world / name).resolve())
         cost = measured([*EXCISE, "scan", str(part), "--out", str(out), *options], **environment)
         stages = json.loads((out / "run.json").read_text("utf-8"))["timing"]["stages"]
-        return Cost(cost.wall, cost.cpu, cost.peak, cost.said, tuple(stages))
+        found = b"".join((out / name).read_bytes() for name in RESULT)
+        return Cost(
+            cost.wall, cost.cpu, cost.peak, cost.said, tuple(stages), hashlib.sha256(found).hexdigest()
+        )
 
 
 def repeatedly(run: Callable[[], Cost], times: int) -> list[Cost]:

@@ -3,7 +3,7 @@
 WORLD is a folder with `exchanges/*.parquet` (at best of equal parts) and the side tables. In one run, on the same files:
 scans of three sizes, each in a process of its own and several times; the floor; the very first scan of an installation; and
 with --peers each peer on the sizes that it can take, in an environment made for them in FOLDER. `--large` measures one scan of
-the whole WORLD instead, under `--memory`. Each writes its sections of docs/benchmarks/speed.md. Figures are of the machine that
+the whole WORLD instead, under `--memory`, and with `--check` compares its result with one thread's in memory. Each writes its sections of docs/benchmarks/speed.md. Figures are of the machine that
 it ran on, and of what else ran there: quote the ratios.
 """
 
@@ -232,8 +232,8 @@ def conditions() -> str:
     )
 
 
-def large(world: Path, memory: str | None) -> str:
-    """One scan of everything, and of the first file for the exponent."""
+def large(world: Path, memory: str | None, *, check: bool) -> str:
+    """One scan of everything, and of the first two files for the exponent."""
     files = sorted((world / "exchanges").glob("*.parquet"))
     scan(world, files[:1])
     costs = []
@@ -244,7 +244,12 @@ def large(world: Path, memory: str | None) -> str:
         for s in costs
     ]  # fmt: skip
     said = table(("exchanges", "wall s", "CPU s", "CPU µs an exchange", "peak MiB"), lines)
-    return f"{conditions()} One run each.\n\n{said}\n\nExponent of CPU seconds: {growth(costs):.2f}.\n\n{of_stages(costs[-1])}"
+    alone = ""
+    if check:
+        again = scan(world, files, "--threads", "1", "--memory", "1TiB")
+        same = "the same bytes" if again.result == costs[-1].costs[0].result else "other bytes"
+        alone = f"One thread, all in memory: {again.wall:.0f} s, {again.peak / 2**20:,.0f} MiB, and {same} of campaigns, accounts and harvest.\n\n"
+    return f"{conditions()} One run each.\n\n{said}\n\nExponent of CPU seconds: {growth(costs):.2f}.\n\n{alone}{of_stages(costs[-1])}"
 
 
 def begin_again(page: Path) -> str:
@@ -261,12 +266,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--memory")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--page", type=Path, default=PAGE)
     chosen = parser.parse_args()
     if chosen.large:
-        write_section(
-            chosen.page, f"Large{f', --memory {chosen.memory}' if chosen.memory else ''}", large(chosen.world, chosen.memory)
-        )  # fmt: skip
+        rows = rows_of(list((chosen.world / "exchanges").glob("*.parquet")))
+        limit = f", --memory {chosen.memory}" if chosen.memory else ""
+        text = large(chosen.world, chosen.memory, check=chosen.check)
+        write_section(chosen.page, f"Large: {rows:,} exchanges{limit}", text)
         return
     found = sizes(chosen.world, chosen.runs)
     first, later = first_runs(chosen.world)
