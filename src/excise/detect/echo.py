@@ -10,7 +10,10 @@ from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter,
 from excise.detect.pairs import sum_pairs
 from excise.engine.keys import common
 from excise.model.clusters import Clusters, Ties
-from excise.model.tables import I32, I64, U64, Traffic
+from excise.model.tables import I32, I64, U64, Exchanges, Traffic
+
+_PART_BITS: Final = 21
+"""Two million runs are sorted at a time: some 100 MB."""
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
@@ -34,8 +37,7 @@ def echoes(traffic: Traffic, *, runs: int) -> tuple[I32, I64]:
 
 def _find_echoes(traffic: Traffic, runs: int) -> tuple[I32, I64]:
     e = traffic.exchanges
-    said = common(e.wide_out.values, e.wide_in.values)
-    run, origin, at = _single_origins(e.wide_out.values[said], e.wide_out.owners_of(said), e.account, e.at)
+    run, origin, at = _find_origins(e)
     if not len(run):
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
     back = common(e.wide_in.values, run)
@@ -55,6 +57,24 @@ def rows(traffic: Traffic, clusters: Clusters, p: Settings) -> I64:
     source, row = echoes(traffic, runs=int(p["runs"]))
     label = clusters.label[source]
     return np.unique(row[(label == clusters.label[traffic.exchanges.account[row]]) & (label >= 0)])
+
+
+def _find_origins(e: Exchanges) -> tuple[U64, I32, I64]:
+    """Return, ascending, the runs that may come back and that we said to one account only, with it and the first time.
+
+    Part by part of the runs, so that few of them are sorted at a time.
+    """
+    said = common(e.wide_out.values, e.wide_in.values)
+    runs = e.wide_out.values[said]
+    bits = (len(said) >> _PART_BITS).bit_length()
+    part = (runs & np.uint64((1 << bits) - 1)).astype(np.uint16)
+    found = []
+    for k in range(1 << bits):
+        mine = np.flatnonzero(part == k)
+        found.append(_single_origins(runs[mine], e.wide_out.owners_of(said[mine]), e.account, e.at))
+    run, origin, at = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.argsort(run)
+    return run[order], origin[order], at[order]
 
 
 def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I32, I64]:
