@@ -11,11 +11,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
-_THRESHOLD: Final = 1 << 20
-"""Arrays from 1 MiB on get pages of their own and return them when freed (glibc's default grows to 32 MiB with use); smaller
+_OWN_PAGES: Final = 8 << 20
+"""Arrays from 8 MiB on get pages of their own and return them when freed (glibc's default grows to 32 MiB with use); smaller
 ones are used again: new pages cost more time than what is done with them."""
-
+_KEPT: Final = 64 << 20
+"""Free bytes at the end of a heap that are kept for the next array."""
 
 _YOUNG: Final = 100_000
 
@@ -29,7 +31,8 @@ def return_pages() -> None:
         pa.set_memory_pool(pa.jemalloc_memory_pool())
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, _THRESHOLD)
+        libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def collect_seldom() -> None:
