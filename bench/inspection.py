@@ -186,7 +186,9 @@ def heldout(page: Page, shared: Path, into: Path, excise: str) -> list[dict]:
         "`bench/heldout_pairs.jsonl`: advisories of 2025 and 2026, in packages of which the development pairs have none. The list was made of",
         "advisories and of the names of the functions that changed, and scored once before any of its code was read: that is the column of",
         "the first score, recorded in the list. Then the misses were read, and these classes mended, by general rules: words that go through",
-        "one more function to an argument list; repositories made at a path; YAML's full loader; imports of what data names. So only the",
+        "one more function to an argument list; repositories made at a path; YAML's full loader; imports of what data names; switches whose",
+        "test says nothing after its branch; text of queries told where it is put together; what obeys its data told where the data",
+        "could not be followed, as notes. So only the",
         "first score says how the rules do on code that nobody looked at.",
     )
     scores = columns(shared, into / "heldout", ["--pairs", str(HELDOUT)], excise)

@@ -195,6 +195,41 @@ def test_a_switch_that_is_off_by_default_guards_nothing(tmp_path):
     assert found(tmp_path, text.format("True")) == set()
 
 
+def test_a_switch_that_was_only_asked_guards_nothing(tmp_path):
+    asked = ROUTE + (
+        "import httpx\n@app.get('/f')\ndef f(url: str):\n    if is_env_enabled('VERBOSE'):\n        print('asked')\n"
+        "    return httpx.get(url).text\n"
+    )
+    assert found(tmp_path, asked) == {"request-forgery"}
+    checked = asked.replace("print('asked')", "check_address(url)")
+    assert not found(tmp_path, checked)
+
+
+def test_text_of_a_query_is_told_where_it_is_put_together(tmp_path):
+    helper = "def clause(key: str):\n    return f\"json_extract(value, '$.{key}') = ?\"\n"
+    assert found(tmp_path, helper, Severity.NOTE) == {"query-injection"}
+    assert not found(tmp_path, helper, Severity.LOW)
+    for plain in (
+        helper.replace("key: str", "key: int"),
+        helper.replace(
+            "    return", "    if not re.fullmatch('[a-z]+', key):\n        raise ValueError\n    return"
+        ),
+        "def tell(key: str):\n    raise ValueError(f'no WHERE {key}')\n",
+        "def tell(key: str):\n    logger.info(f'no WHERE {key}')\n",
+        "def greet(name: str):\n    return f'where is {name}?'\n",
+    ):
+        assert not found(tmp_path, plain, Severity.NOTE)
+
+
+def test_what_obeys_its_data_is_told_where_the_data_cannot_be_followed(tmp_path):
+    lost = "import pickle\nclass Listener:\n    def go(self):\n        for message in self.listen():\n            pickle.loads(message)\n"
+    assert found(tmp_path, lost, Severity.NOTE) == {"unsafe-deserialisation"}
+    assert not found(tmp_path, lost, Severity.LOW)
+    signed = lost.replace("            pickle", "            verify_signature(message)\n            pickle")
+    assert not found(tmp_path, signed, Severity.NOTE)
+    assert not found(tmp_path, lost.replace("pickle.loads(message)", "open(message)"), Severity.NOTE)
+
+
 def test_a_sibling_without_the_guard_names_both(tmp_path):
     text = (
         "from pathlib import Path\nclass Files:\n    def download(self, name):\n        validate_path(name)\n"

@@ -136,7 +136,7 @@ def proves(finding: Finding, sheet: Callable[[str], Sheet | None]) -> bool:
 
 
 def holds(step: Step, sheet: Callable[[str], Sheet | None]) -> bool:
-    """Whether the words of `step` stand at its line, and a call where one is promised."""
+    """Whether the words of `step` stand at its line, and a use of a value where one is promised."""
     if step.line == 0:
         return True
     page = sheet(step.path)
@@ -155,7 +155,8 @@ def holds(step: Step, sheet: Callable[[str], Sheet | None]) -> bool:
     if step.rule in ("call", "sink"):
         node = page.statement.get(step.line)
         return node is not None and any(
-            isinstance(n, (ast.Call, ast.Attribute, ast.Subscript)) for n in ast.walk(node)
+            isinstance(n, (ast.Call, ast.Attribute, ast.Subscript, ast.JoinedStr, ast.BinOp))
+            for n in ast.walk(node)
         )
     return True
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from excise.inspect.python import vocabulary as v
 from excise.inspect.python.names import absolute, dotted
-from excise.inspect.python.sinks import STDLIB, note_sinks, packed, text_of, type_of
+from excise.inspect.python.sinks import STDLIB, note_query, note_sinks, packed, text_of, type_of
 from excise.inspect.python.values import MOST_TEXT, NOTHING, Value, union, via
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def call(self: Local, node: ast.Call) -> Value:
     receiver = self.eval(node.func.value) if isinstance(node.func, ast.Attribute) else NOTHING
     if known is not None:
         return {("R", known): ("", (node.lineno,))}
+    telling = isinstance(node.func, ast.Attribute) and node.func.attr in v.TELLING
+    self.telling += telling
     arguments = _arguments(self, node)
+    self.telling -= telling
     note_sinks(self, node, name, full, receiver, arguments)
     source = _source(self, node, name, full)
     if source is not None:
@@ -68,6 +71,8 @@ def call(self: Local, node: ast.Call) -> Value:
     if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
         address = not receiver and ADDRESS.search(name)
         given = union(*(x for _, x in arguments))
+        if isinstance(node.func.value, ast.Constant):
+            note_query(self, node, str(node.func.value.value), via(given, node.lineno, "fmt"))
         return union(receiver, via(given, node.lineno, "url" if address else "fmt"))
     _callbacks(self, node, arguments)
     ref = _reference(self, node, name, full)

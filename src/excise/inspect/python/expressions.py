@@ -10,6 +10,7 @@ from excise.inspect.python import vocabulary as v
 from excise.inspect.python.calls import call
 from excise.inspect.python.guards import tests
 from excise.inspect.python.names import dotted
+from excise.inspect.python.sinks import note_query
 from excise.inspect.python.values import MOST_TEXT, NOTHING, Value, union, via
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _joined(self: Local, node: ast.JoinedStr) -> Value:
             part = "fmt" if not seen else _place(seen)
             out = union(out, via(self.eval(piece.value), node.lineno, part))
             seen += "\0"
+    note_query(self, node, seen, out)
     return out
 
 
@@ -87,9 +89,13 @@ def _binary(self: Local, node: ast.BinOp) -> Value:
             if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
             else ""
         )
-        return union(left, via(right, node.lineno, _place(before) if before else "fmt"))
+        put = via(right, node.lineno, _place(before) if before else "fmt")
+        note_query(self, node, before, put)
+        return union(left, put)
     if isinstance(node.op, ast.Mod) and right and isinstance(node.left, ast.Constant):
-        return via(right, node.lineno, _place(str(node.left.value).split("%")[0]))
+        put = via(right, node.lineno, _place(str(node.left.value).split("%")[0]))
+        note_query(self, node, str(node.left.value), put)
+        return put
     return union(left, right)
 
 

@@ -13,7 +13,7 @@ from excise.inspect.python.consistency import Guarded
 from excise.inspect.python.link import Found, Linker
 from excise.inspect.python.program import Program
 from excise.inspect.python.provenance import Hop
-from excise.inspect.python.sinks import ARGUMENT
+from excise.inspect.python.sinks import ARGUMENT, BUILT
 from excise.inspect.python.summary import summarise
 from excise.inspect.weakness import BY_ID
 
@@ -30,6 +30,7 @@ CONTROLS: Final = {
     "field": "what the object was made with",
     "present": "the model's repository",
     "handed": "what a model asks the tool to run",
+    "unknown": "data whose origin could not be followed",
 }
 STRONG: Final = frozenset({"http", "tool", "model", "message"})
 DANGEROUS: Final = frozenset(
@@ -61,7 +62,8 @@ def conclude(tree: Tree) -> Iterator[Finding]:
 
 def _may_lack(found: Found) -> bool:
     """Whether a flow that is no finding by itself is one where a sibling has a guard."""
-    return found.kind in ("api", "internal") and found.at.rule == "sink" and not is_test(found.at.func.path)
+    used = found.at.rule == "sink" and found.flow.what != BUILT
+    return found.kind in ("api", "internal") and used and not is_test(found.at.func.path)
 
 
 def _reported(found: Found, severity: Severity) -> Iterator[Finding]:
@@ -83,6 +85,10 @@ def _severity(found: Found) -> Severity | None:
         return Severity.LOW
     if kind == "handed":
         return Severity.MEDIUM
+    if kind == "unknown":
+        return Severity.NOTE
+    if found.flow.what == BUILT:
+        return Severity.NOTE if direct and kind in (*STRONG, "api", "internal") else None
     if found.flow.what == ARGUMENT:
         return Severity.MEDIUM if kind in STRONG and len(_functions(found)) <= NEAR else None
     if weakness in DANGEROUS:

@@ -41,6 +41,13 @@ class Guards:
         for fact in facts:
             self.facts.setdefault(fact, line)
 
+    def without(self, facts: Iterable[Fact]) -> Guards:
+        """A copy that does not know these facts."""
+        new = self.copy()
+        for fact in facts:
+            new.facts.pop(fact, None)
+        return new
+
     def forget(self, name: str) -> None:
         """A variable has a new value: what a test of the old one said is gone."""
         self.derived.pop(name, None)

@@ -17,6 +17,8 @@ from excise.inspect.python.program import Class, Func, Program
 from excise.inspect.python.provenance import MOST_HOPS, Base, Hop, Provenance
 from excise.inspect.python.values import later
 
+OBEYING: Final = frozenset({"code-execution", "unsafe-deserialisation", "template-injection"})
+"""What obeys its data whatever it is: told even where the data could not be followed to its origin."""
 EXECUTING: Final = frozenset({"code-execution", "command-execution"})
 
 
@@ -98,7 +100,13 @@ class Linker:
         if not value:
             flow = Flow(weakness, func, -1, (), "", (hop,), what, name, func)
             yield Found(flow, "present", (hop,), "", hop)
-        for base in self.values.bases(func, value):
+        bases = self.values.bases(func, value)
+        if value and not bases and weakness in OBEYING:
+            flow = Flow(weakness, func, -1, (), "", (hop,), what, name, func)
+            yield from self._arrived(
+                Base("unknown", func, guards=self.values.held(func, value)), flow, hop, queue, seen
+            )
+        for base in bases:
             flow = Flow(weakness, func, base.param, base.path, base.part, (*base.hops, hop), what, name, func)
             yield from self._arrived(base, flow, hop, queue, seen)
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from excise.inspect.python import vocabulary as v
 from excise.inspect.python.expressions import EXPRESSIONS
-from excise.inspect.python.guards import Guards, join, tests
+from excise.inspect.python.guards import Fact, Guards, join, tests
 from excise.inspect.python.names import Function, Module, absolute, dotted
 from excise.inspect.python.values import MOST_TEXT, NOTHING, Origin, Value, union, via
 from excise.inspect.tree import Unparsable
@@ -64,6 +64,7 @@ class Local:
         self.call_at: dict[tuple[int, int], int] = {}
         self.params: list[str] = []
         self.looked = 0
+        self.telling = 0
 
     # Statements
 
@@ -173,10 +174,11 @@ class Local:
             self._note_checks(positive)
             return False
         if not ended:
-            self._join(after_body, node)
+            self._join(after_body, node, positive)
         return False
 
-    def _join(self, side: tuple[dict[str, Value], Guards], node: ast.If) -> None:
+    def _join(self, side: tuple[dict[str, Value], Guards], node: ast.If, tested: Iterable[Fact]) -> None:
+        """Go on after both branches: what was checked in the body is, by default, checked; what was only `tested` is not."""
         env, guards = side
         merged = dict(self.env)
         for name, value in env.items():
@@ -184,6 +186,8 @@ class Local:
                 merged[name] = union(value, merged.get(name, NOTHING))
         self.env = merged
         keep = not node.orelse and self.default_on(node.test)
+        if keep:
+            guards = guards.without([fact for fact in tested if fact not in self.guards.facts])
         self.guards = join(guards, self.guards, keep=keep)
 
     def default_on(self, test: ast.expr) -> bool:
@@ -274,7 +278,9 @@ class Local:
 
     def on_raise(self, node: ast.Raise) -> bool:
         if node.exc is not None:
+            self.telling += 1
             self.eval(node.exc)
+            self.telling -= 1
         return True
 
     def on_stop(self, _node: ast.stmt) -> bool:

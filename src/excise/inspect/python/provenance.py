@@ -135,6 +135,10 @@ class Provenance:
                 break
         return out
 
+    def held(self, func: Func, value: list[Any]) -> tuple[tuple[str, int], ...]:
+        """The guards at the use of a packed value, whatever it comes from."""
+        return tuple(g for _, _, _, guards in value for g in self._named(func, guards))
+
     def _named(self, func: Func, guards: list[Any]) -> Iterator[tuple[str, int]]:
         """The guards by kind; a call of a project's function is one if that function refuses by the parameter."""
         for kind, line in guards:

@@ -18,6 +18,22 @@ STDLIB: Final = sys.stdlib_module_names
 ARGUMENT: Final = "given as an argument of a process"
 """What happens to a value that is one word of an argument list: it may be read as an option."""
 
+BUILT: Final = "put into the text of a query"
+"""What happens to a value that a query's text is made of, wherever it is run."""
+_QUERY: Final = re.compile(
+    r"\bSELECT\b.+\bFROM\b|\bINSERT\s+INTO\b|\bUPDATE\b.+\bSET\b|\bDELETE\s+FROM\b|\b(CREATE|DROP|ALTER)\s+TABLE\b"
+    r"|\bWHERE\s|\bORDER\s+BY\b|\bGROUP\s+BY\b|\bMATCH\s*\(.+\bRETURN\b|\bjson_extract\s*\(|\bCAST\s*\(.+\bAS\b",
+    re.DOTALL,
+)
+
+
+def note_query(self: Local, node: ast.expr, words: str, value: Value) -> None:
+    """Note a value that is put among `words` that are a query's, unless they are told to people."""
+    if value and not self.telling and _QUERY.search(words):
+        self.sinks.append(
+            ["query-injection", node.lineno, BUILT, text_of(self, node), packed(self, value), "", ""]
+        )
+
 
 def note_sinks(
     self: Local, node: ast.Call, name: str, full: str, receiver: Value, arguments: list[tuple[Any, Value]]
@@ -163,8 +179,8 @@ def _row(self: Local, weakness: str, node: ast.Call, what: str, value: Value, na
     return [weakness, node.lineno, what, text_of(self, node), packed(self, value), name, owner]
 
 
-def text_of(self: Local, node: ast.Call) -> str:
-    """The line of a call."""
+def text_of(self: Local, node: ast.expr) -> str:
+    """The line of an expression."""
     line = self.lines[node.lineno - 1].strip() if node.lineno <= len(self.lines) else ""
     return line[:160]
 

@@ -283,6 +283,9 @@ MESSAGE_METHODS: Final = frozenset(
     ).split()
 )
 
+TELLING: Final = frozenset("debug info warning warn error exception critical log print".split())
+"""Methods whose words are for people."""
+
 # What makes a value harmless
 
 CLEAN_CALLS: Final = frozenset(
