@@ -22,7 +22,7 @@ from excise.detect.matching import Held, count_users, match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered
-from excise.engine.memory import release, return_pages
+from excise.engine.memory import forget, release, return_pages
 from excise.engine.progress import Clock, Progress, Silence
 from excise.errors import InputError, TooManyBadRows, UsageError
 from excise.ingest.layout import is_database
@@ -116,8 +116,10 @@ def scan(
         detectors = usable(DETECTORS, traffic)
         with clock.stage("linking"):
             clusters = cluster(detectors, traffic, settings, threads)
+            forget(traffic.exchanges)
         with clock.stage("judging"):
             findings = weigh(detectors, traffic, clusters, settings, threads)
+            forget(traffic.exchanges)
         with clock.stage("describing"):
             campaigns, order = present(findings, detectors, traffic, clusters, remembered, settings)
             tables = (

@@ -45,8 +45,8 @@ def novel(traffic: Traffic, clusters: Clusters, rows: I64, fresh_runs: int) -> B
     return enough
 
 
-_ROWS: Final = 1 << 15
-"""Rows, about, whose runs are in memory at a time, where tables lie in files."""
+_ROWS: Final = 1 << 13
+"""Rows, about, whose runs are in memory at a time, where tables lie in files: each brings the 64 KiB around it."""
 
 
 def _whole_groups(label: U64) -> Iterator[tuple[int, int]]:
