@@ -70,6 +70,7 @@ def scan(
 ) -> None:
     """Find distillation campaigns in API logs and write the run folder."""
     import signal
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from excise.cli import terminal
@@ -91,7 +92,8 @@ def scan(
     share = parse_share(max_bad_rows)
     chosen_engine = _engine(engine, master, threads=threads, state=state, edge=edge)
     folder.check_writable(out, replace=force)
-    with compiling(), terminal.progress(quiet=as_json) as progress:
+    helped = compiling() if engine == Engine.embedded else nullcontext()
+    with helped, terminal.progress(quiet=as_json) as progress:
         run = chosen_engine(
             source, accounts=accounts, events=events, asn=asn, format=format_, max_bad_rows=share,
             pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None, settings=chosen, progress=progress,
