@@ -183,13 +183,15 @@ def development(page: Page, shared: Path, into: Path, excise: str) -> list[dict]
 def heldout(page: Page, shared: Path, into: Path, excise: str) -> list[dict]:
     page.add("", "## Held-out pairs", "")
     page.add(
-        "`bench/heldout_pairs.jsonl`: advisories of 2025 and 2026, in packages of which the development pairs have none. The list was made of",
-        "advisories and of the names of the functions that changed, and scored once before any of its code was read: that is the column of",
-        "the first score, recorded in the list. Then the misses were read, and these classes mended, by general rules: words that go through",
-        "one more function to an argument list; repositories made at a path; YAML's full loader; imports of what data names; switches whose",
-        "test says nothing after its branch; text of queries told where it is put together; what obeys its data told where the data",
-        "could not be followed, as notes. So only the",
-        "first score says how the rules do on code that nobody looked at.",
+        "`bench/heldout_pairs.jsonl`: two lists of advisories, 24 of 2025 and 2026 and then 14 of 2022 to 2025, in packages of which the",
+        "development pairs have none. Each list was made of advisories and of the names of the functions that changed, and scored once",
+        "before any of its code was read: that is the column of the first score, recorded in the list. Then its misses were read, and",
+        "these classes mended, by general rules. After the first: words that go through one more function to an argument list;",
+        "repositories made at a path; YAML's full loader; imports of what data names; switches whose test says nothing after its branch;",
+        "text of queries told where it is put together; what obeys its data told where the data could not be followed, as notes. After",
+        "the second: a key called `name` is no last part of a path; handlers by the bases of their bases; objects that a framework keeps;",
+        "checks of a value inside the branch that made it; what follows a function that is handed over. So only the first score says how",
+        "the rules do on code that nobody looked at. The second list had found 43 % and 29 %, the first 38 % and 33 %.",
     )
     scores = columns(shared, into / "heldout", ["--pairs", str(HELDOUT)], excise)
     pairs = [json.loads(line) for line in HELDOUT.read_text().splitlines()]

@@ -205,6 +205,73 @@ def test_a_switch_that_was_only_asked_guards_nothing(tmp_path):
     assert not found(tmp_path, checked)
 
 
+def test_a_key_called_name_is_no_last_part_of_a_path(tmp_path):
+    keyed = "from flask import request\n@app.route('/x')\ndef x():\n    return open('/data/' + request.args{key}).read()\n"
+    for key in (".get('name')", "['name']", ".get('host')"):
+        assert found(tmp_path, keyed.replace("{key}", key)) == {"path-traversal"}
+    named = "from pathlib import Path\n" + keyed.replace("request.args{key}", "Path(request.args['p']).name")
+    assert not found(tmp_path, named)
+
+
+def test_a_handler_is_one_by_the_bases_of_its_base(tmp_path):
+    handler = (
+        "import tornado.web\nclass BaseThing(tornado.web.RequestHandler):\n    pass\n"
+        "class Edit(BaseThing):\n    def get(self, name=None):\n        return open('/data/' + name).read()\n"
+    )
+    assert found(tmp_path, handler) == {"path-traversal"}
+    assert not found(tmp_path, handler.replace("(tornado.web.RequestHandler)", ""))
+
+
+def test_a_check_inside_the_branch_that_made_the_value_holds_after_it(tmp_path):
+    text = (
+        "import re\nfrom flask import request\n@app.route('/x')\ndef x():\n    name = ''\n    if 'name' in request.args:\n"
+        "        name = request.args['name']\nCHECK    return open('/data/' + name).read()\n"
+    )
+    assert found(tmp_path, text.replace("CHECK", "")) == {"path-traversal"}
+    check = "        if not re.match('^[a-z]+$', name):\n            return ''\n"
+    assert not found(tmp_path, text.replace("CHECK", check))
+
+
+def test_a_parent_that_must_be_the_folder_and_a_domain_that_must_be_one(tmp_path):
+    read = (
+        ROUTE
+        + "from pathlib import Path\n@app.get('/f')\ndef f(path: str):\nCHECK    return open('/data/' + path).read()\n"
+    )
+    parent = "    if Path(path).resolve().parent != ROOT:\n        return ''\n"
+    assert found(tmp_path, read.replace("CHECK", "")) == {"path-traversal"}
+    assert not found(tmp_path, read.replace("CHECK", parent))
+    fetch = (
+        ROUTE
+        + "import httpx\nimport validators\n@app.get('/f')\ndef f(url: str):\nCHECK    return httpx.get(url).text\n"
+    )
+    domain = "    if not validators.domain(urlparse(url).netloc):\n        return ''\n"
+    assert found(tmp_path, fetch.replace("CHECK", "")) == {"request-forgery"}
+    assert not found(tmp_path, fetch.replace("CHECK", domain))
+
+
+def test_what_follows_a_function_is_what_it_is_called_with(tmp_path):
+    text = (
+        "@mcp.tool()\nasync def read(path: str, note: str):\n    await loop.run_in_executor(None, load, FIRST, SECOND)\n"
+        "def load(path, note):\n    return open('/data/' + path).read()\n"
+    )
+    assert found(tmp_path, text.replace("FIRST", "path").replace("SECOND", "note")) == {"path-traversal"}
+    assert not found(tmp_path, text.replace("FIRST", "'fixed'").replace("SECOND", "note"))
+
+
+def test_what_a_framework_keeps_is_followed_by_the_name_of_its_method(tmp_path):
+    kept = (
+        "from flask import g, request\nimport requests\nclass Fetcher:\n    def fetch_page(self, address):\n"
+        "        return requests.get(address)\n@app.route('/x')\ndef x():\n    return g.fetcher.fetch_page(request.args['u'])\n"
+    )
+    assert found(tmp_path, kept) == {"request-forgery"}
+
+
+def test_pickles_are_allowed_by_what_is_not_known_to_be_false(tmp_path):
+    load = "import numpy as np\nclass Reader:\n    def read(self, path):\n        return np.load(path, allow_pickle=VALUE)\n"
+    assert found(tmp_path, load.replace("VALUE", "self.allow")) == {"unsafe-deserialisation"}
+    assert not found(tmp_path, load.replace("VALUE", "False"))
+
+
 def test_text_of_a_query_is_told_where_it_is_put_together(tmp_path):
     helper = "def clause(key: str):\n    return f\"json_extract(value, '$.{key}') = ?\"\n"
     assert found(tmp_path, helper, Severity.NOTE) == {"query-injection"}

@@ -67,7 +67,8 @@ def call(self: Local, node: ast.Call) -> Value:
         and node.args
         and isinstance(node.args[0], ast.Constant)
     ):
-        return union(self.take(receiver, str(node.args[0].value)), *(x for _, x in arguments[1:]))
+        taken = self.take(receiver, str(node.args[0].value), attribute=False)
+        return union(taken, *(x for _, x in arguments[1:]))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
         address = not receiver and ADDRESS.search(name)
         given = union(*(x for _, x in arguments))
@@ -170,7 +171,7 @@ def _reference(self: Local, node: ast.Call, name: str, full: str) -> str:
     head = name.split(".", maxsplit=1)[0]
     if isinstance(base, ast.Name) and head in self.module.classes:
         return f"t:{head}:{attr}"
-    if head in self.module.imports and "(" not in name:
+    if head in self.module.imports and "(" not in name and not full.startswith(v.BAGS):
         return "" if full.split(".", maxsplit=1)[0] in STDLIB else f"d:{full}"
     return "" if attr in PLAIN_METHODS or attr.startswith("__") else f"n:{attr}"
 
@@ -196,9 +197,20 @@ def _callbacks(self: Local, node: ast.Call, arguments: list[tuple[Any, Value]]) 
         fake = ast.Call(func=argument, args=[], keywords=[])
         name = dotted(argument)
         ref = _reference(self, fake, name, absolute(self.module, name))
-        values = union(*(value for _, value in arguments))
-        if ref and values:
-            self.calls.append([ref, node.lineno, text_of(self, node), [["*", packed(self, values)]], [], []])
+        rows = _handed(node, argument, arguments)
+        if ref and rows:
+            given = [[key, packed(self, value)] for key, value in rows]
+            self.calls.append([ref, node.lineno, text_of(self, node), given, [], []])
+
+
+def _handed(
+    node: ast.Call, function: ast.expr, arguments: list[tuple[Any, Value]]
+) -> list[tuple[Any, Value]]:
+    """What a function that is handed over is called with: what follows it, in that order, else anything that is there."""
+    at = node.args.index(function) if function in node.args else len(node.args)
+    after = [(key - at - 1, value) for key, value in arguments if isinstance(key, int) and key > at and value]
+    values = union(*(value for _, value in arguments))
+    return after or ([("*", values)] if values else [])
 
 
 def _record(

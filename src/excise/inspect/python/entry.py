@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from excise.inspect.python import vocabulary as v
@@ -46,7 +47,7 @@ def _method(local: Local, node: Function) -> str:
     params = local.params
     if local.cls is None:
         return "http" if params[:1] in (["request"], ["req"]) and _is_request(node, 0) else ""
-    bases = [dotted(b) for b in local.cls.bases]
+    bases = list(_bases(local.cls, local.module.classes))
     if v.PROMPT_CLASS.search(local.cls.name) and node.name in v.PROMPT_METHODS:
         return "message"
     if any(v.TOOL_BASES.search(b) for b in bases) and node.name in v.TOOL_METHODS:
@@ -64,6 +65,18 @@ def _method(local: Local, node: Function) -> str:
     if params[1:2] in (["request"], ["req"]) and _is_request(node, 1):
         return "http"
     return ""
+
+
+def _bases(cls: ast.ClassDef, known: Mapping[str, ast.ClassDef]) -> Iterator[str]:
+    """The bases of a class, and those of its bases in the same module."""
+    seen: set[str] = set()
+    pending = [dotted(b) for b in cls.bases]
+    while pending:
+        name = pending.pop()
+        yield name
+        if name in known and name not in seen:
+            seen.add(name)
+            pending += [dotted(b) for b in known[name].bases]
 
 
 def _is_request(node: Function, at: int) -> bool:

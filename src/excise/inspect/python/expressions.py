@@ -46,13 +46,13 @@ def _attribute(self: Local, node: ast.Attribute) -> Value:
             return known
         if base.id in v.REQUEST_NAMES and attr in v.REQUEST_ATTRIBUTES:
             return {("S", "http", node.lineno, ast.unparse(node)[:MOST_TEXT]): ("", (node.lineno,))}
-    return self.take(self.eval(base), attr)
+    return self.take(self.eval(base), attr, attribute=True)
 
 
 def _subscript(self: Local, node: ast.Subscript) -> Value:
     value = self.eval(node.value)
     if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-        return self.take(value, node.slice.value)
+        return self.take(value, node.slice.value, attribute=False)
     index = self.eval(node.slice)
     if dotted(node.value) == "os.environ":
         return {("S", "environment", node.lineno, ast.unparse(node)[:MOST_TEXT]): ("", (node.lineno,))}

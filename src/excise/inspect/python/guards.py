@@ -139,7 +139,7 @@ def _about(node: ast.expr, local: Local, kind: str) -> list[Fact]:
         if part == "host":
             facts.append((origin, "host"))
         elif (
-            part in ("", "join", "fmt", "url", "quoted")
+            part in ("", "whole", "join", "fmt", "url", "quoted")
             or kind in ("validator", "integrity")
             or kind == "dotdot"
         ):
@@ -178,6 +178,8 @@ def _membership(left: ast.expr, right: ast.expr, local: Local) -> list[Fact]:
 
 def _equality(left: ast.expr, right: ast.expr, local: Local) -> list[Fact]:
     for one, other in ((left, right), (right, left)):
+        if isinstance(one, ast.Attribute) and one.attr == "parent":
+            return _about(one.value, local, "contain")
         if isinstance(one, ast.Constant):
             return _about(other, local, "allow") if one.value not in ("", None, 0) else []
         if isinstance(one, ast.Call) and dotted(one.func).endswith(("commonpath", "commonprefix")):
@@ -236,7 +238,7 @@ def _predicate(node: ast.Call, local: Local) -> tuple[list[Fact], list[Fact]]:
     if not facts and v.GATE_NAME.search(last):
         return [(GATE, "gate")], []
     if v.VALIDATOR_NAME.search(last) or facts:
-        return facts, facts
+        return (facts, []) if name.startswith("validators.") else (facts, facts)
     return [], []
 
 
@@ -280,7 +282,7 @@ def _validated(node: ast.Call, local: Local, *, predicate: bool = False) -> list
     if v.NO_VALIDATOR.search(last):
         return []
     arguments = [*node.args, *(k.value for k in node.keywords)]
-    if v.VALIDATOR_NAME.search(last):
+    if v.VALIDATOR_NAME.search(last) or name.startswith("validators."):
         facts: list[Fact] = []
         for argument in arguments:
             facts += _about(argument, local, "validator")

@@ -157,7 +157,7 @@ class Local:
 
     def on_if(self, node: ast.If) -> bool:
         self.eval(node.test)
-        before = (dict(self.env), self.guards.copy())
+        before, calls = (dict(self.env), self.guards.copy()), len(self.calls)
         positive, negative = tests(node.test, self)
         self.guards.add(positive, node.lineno)
         ended = self.run(node.body)
@@ -174,11 +174,17 @@ class Local:
             self._note_checks(positive)
             return False
         if not ended:
-            self._join(after_body, node, positive)
+            self._join(after_body, node, positive, calls)
         return False
 
-    def _join(self, side: tuple[dict[str, Value], Guards], node: ast.If, tested: Iterable[Fact]) -> None:
-        """Go on after both branches: what was checked in the body is, by default, checked; what was only `tested` is not."""
+    def _join(
+        self, side: tuple[dict[str, Value], Guards], node: ast.If, tested: Iterable[Fact], calls: int
+    ) -> None:
+        """Go on after both branches: what was checked in the body is, by default, checked; what was only `tested` is not.
+
+        What is known of a value that was made in a branch (a source there, the result of a call from number `calls` on)
+        holds wherever that value does.
+        """
         env, guards = side
         merged = dict(self.env)
         for name, value in env.items():
@@ -188,7 +194,13 @@ class Local:
         keep = not node.orelse and self.default_on(node.test)
         if keep:
             guards = guards.without([fact for fact in tested if fact not in self.guards.facts])
+        made = {
+            (origin, kind): line
+            for (origin, kind), line in (*guards.facts.items(), *self.guards.facts.items())
+            if (origin[0] == "S" and origin[2] > node.lineno) or (origin[0] == "R" and origin[1] >= calls)
+        }
         self.guards = join(guards, self.guards, keep=keep)
+        self.guards.facts |= made
 
     def default_on(self, test: ast.expr) -> bool:
         """Whether a check under `if test:` is one that is made unless somebody switches it off.
@@ -348,20 +360,22 @@ class Local:
             return True
         return self.outer is not None and self.outer.knows(name)
 
-    def take(self, value: Value, key: str) -> Value:
-        """An attribute or a constant key of a value."""
+    def take(self, value: Value, key: str, *, attribute: bool) -> Value:
+        """An `attribute` or a constant key of a value: `path.name` is a last part, `form["name"]` is anything."""
         if not value:
             return NOTHING
-        part = "host" if key in v.HOST_PARTS else "name" if key in v.NAME_ATTRIBUTES else "part"
+        part = "part"
+        if attribute:
+            part = "host" if key in v.HOST_PARTS else "name" if key in v.NAME_ATTRIBUTES else "part"
         out: Value = {}
         for origin, (was, lines) in value.items():
-            if origin[0] == "P" and len(origin[2]) < 2 and not was and len(lines) <= 1:
+            if origin[0] == "P" and len(origin[2]) < 2 and not was and len(lines) <= 1 and part != "host":
                 out[("P", origin[1], (*origin[2], key))] = ("", lines)
             elif (
                 origin[0] == "S"
                 and origin[1] in ("http", "tool")
                 and not was
-                and key not in v.NAME_ATTRIBUTES
+                and part not in ("name", "host")
             ):
                 out[("S", origin[1], origin[2], f"{origin[3]}.{key}"[:MOST_TEXT])] = ("", lines)
             else:

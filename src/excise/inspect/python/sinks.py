@@ -114,7 +114,7 @@ def _applies(self: Local, node: ast.Call, full: str) -> bool:
         return only is None or (isinstance(only, ast.Constant) and not only.value)
     if full == "numpy.load":
         allow = given.get("allow_pickle")
-        return isinstance(allow, ast.Constant) and allow.value is True
+        return allow is not None and not (isinstance(allow, ast.Constant) and not allow.value)
     if full.endswith("parse_expr"):
         return not {"local_dict", "global_dict"} & given.keys()
     if full in v.SHELL_ONLY:

@@ -315,6 +315,8 @@ NAME_ONLY: Final = frozenset(
         "posixpath.basename",
     }
 )
+BAGS: Final = ("flask.g.", "flask.current_app.", "quart.g.", "quart.current_app.")
+"""Objects of a framework in which programs keep objects of their own."""
 NAME_ATTRIBUTES: Final = frozenset({"name", "stem", "suffix", "suffixes"})
 SAFE_JOINS: Final = frozenset(
     {
