@@ -247,6 +247,8 @@ def test_a_parent_that_must_be_the_folder_and_a_domain_that_must_be_one(tmp_path
     domain = "    if not validators.domain(urlparse(url).netloc):\n        return ''\n"
     assert found(tmp_path, fetch.replace("CHECK", "")) == {"request-forgery"}
     assert not found(tmp_path, fetch.replace("CHECK", domain))
+    well_formed = "    if not validators.url(url):\n        return ''\n"
+    assert found(tmp_path, fetch.replace("CHECK", well_formed)) == {"request-forgery"}
 
 
 def test_what_follows_a_function_is_what_it_is_called_with(tmp_path):

@@ -74,9 +74,8 @@ def _proved(
     marks = [digest(repr(f), *(keys.get(s.path, "") for s in f.steps)) for f in found]
     new = [(f, m) for f, m in zip(found, marks, strict=True) if m not in cache.proofs]
     new.sort(key=lambda one: [s.path for s in one[0].steps])  # each file is parsed for all that is about it
-    if (
-        len(new) > CHUNK
-    ):  # many trees need the room of what was linked, which refers to itself and is of no use any more
+    if len(new) > CHUNK:
+        # many trees need the room of what was linked, which refers to itself and is of no use any more
         gc.collect()
     replayed = dict(zip((m for _, m in new), proof.replay(listing, (f for f, _ in new)), strict=True))
     for finding, mark in zip(found, marks, strict=True):

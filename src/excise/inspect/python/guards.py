@@ -238,7 +238,7 @@ def _predicate(node: ast.Call, local: Local) -> tuple[list[Fact], list[Fact]]:
     if not facts and v.GATE_NAME.search(last):
         return [(GATE, "gate")], []
     if v.VALIDATOR_NAME.search(last) or facts:
-        return (facts, []) if name.startswith("validators.") else (facts, facts)
+        return (facts, []) if name in v.DOMAIN_CHECKS else (facts, facts)
     return [], []
 
 
@@ -282,7 +282,7 @@ def _validated(node: ast.Call, local: Local, *, predicate: bool = False) -> list
     if v.NO_VALIDATOR.search(last):
         return []
     arguments = [*node.args, *(k.value for k in node.keywords)]
-    if v.VALIDATOR_NAME.search(last) or name.startswith("validators."):
+    if v.VALIDATOR_NAME.search(last) or name in v.DOMAIN_CHECKS:
         facts: list[Fact] = []
         for argument in arguments:
             facts += _about(argument, local, "validator")

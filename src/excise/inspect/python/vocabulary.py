@@ -352,6 +352,8 @@ VALIDATOR_NAME: Final = re.compile(
     r"|(^|_)is_(safe|allowed|permitted|trusted|within|in|inside|sub|relative|public|local)|safe_|_safe|allow|whitelist|within|denied|disallow",
     re.IGNORECASE,
 )
+DOMAIN_CHECKS: Final = frozenset({"validators.domain"})
+"""Predicates that are true of a public domain's name alone, of no address inside and of no whole URL."""
 NO_VALIDATOR: Final = re.compile(
     r"(^|_)(exists?|isfile|isdir|check_(imports?|call|output|requirements?|version|installed|available|exists?|is_fitted|array|min_version)"
     r"|is_available|validate_default|scan(dir|_iter)?|is_(instance|url|file|dir|remote|local_file|none|empty|str|string|list|dict))$",
