@@ -96,14 +96,14 @@ def count_users(exchanges: Exchanges, systems: Systems, texts: Bool, tokens: U64
 
     Each thread counts for itself: no account is in two pieces, so the counts add up.
     """
-    index, sieve, free = hash_index(tokens), sieve_of(tokens), SimpleQueue[tuple[I32, I32]]()
+    wanted, free = (tokens, hash_index(tokens), sieve_of(tokens)), SimpleQueue[tuple[I32, I32]]()
     counts = [np.zeros(len(tokens), np.int32) for _ in range(threads)]
     for spread in counts:
         free.put((spread, np.full(len(tokens), -1, np.int32)))
 
     def count(*piece: Any) -> None:
         spread, last = free.get()
-        use_tokens(*piece, tokens, index, sieve, last, spread)
+        use_tokens(*piece, wanted, last, spread)
         free.put((spread, last))
 
     for _ in _each(count, exchanges, systems, texts, threads):

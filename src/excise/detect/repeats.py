@@ -150,60 +150,26 @@ def _say(
 
 @numba.njit(cache=True, nogil=True)
 def use_tokens(
-    account: I32,
-    system: I32,
-    lists: Any,
-    texts: Bool,
-    prompts: Any,
-    tokens: U64,
-    index: I64,
-    sieve: U64,
-    last: I32,
-    spread: I32,
+    account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, wanted: Any, last: I32, spread: I32
 ) -> None:
-    """Count, for each of `tokens`, the accounts that say it at all; `last` is the account that was counted last."""
+    """Count, for each of the `wanted` tokens, the accounts that say it at all; `last` is the account that was counted last.
+
+    `wanted`: the tokens, their `hash_index` and their `sieve_of`.
+    """
     for row in range(len(account)):
         if not texts[row]:
             continue
-        _use(lists[0], lists[1], row, account[row], tokens, index, sieve, last, spread)
-        _use(lists[2], lists[3], row, account[row], tokens, index, sieve, last, spread)
-        if system[row] >= 0:
-            _use(
-                prompts[0],
-                prompts[1],
-                np.int64(system[row]),
-                account[row],
-                tokens,
-                index,
-                sieve,
-                last,
-                spread,
-            )
-            _use(
-                prompts[2],
-                prompts[3],
-                np.int64(system[row]),
-                account[row],
-                tokens,
-                index,
-                sieve,
-                last,
-                spread,
-            )
+        who, prompt = account[row], np.int64(system[row])
+        _use(lists[0], lists[1], row, who, wanted, last, spread)
+        _use(lists[2], lists[3], row, who, wanted, last, spread)
+        if prompt >= 0:
+            _use(prompts[0], prompts[1], prompt, who, wanted, last, spread)
+            _use(prompts[2], prompts[3], prompt, who, wanted, last, spread)
 
 
 @numba.njit(cache=True, nogil=True)
-def _use(
-    offsets: I64,
-    values: U64,
-    row: int,
-    account: int,
-    tokens: U64,
-    index: I64,
-    sieve: U64,
-    last: I32,
-    spread: I32,
-) -> None:
+def _use(offsets: I64, values: U64, row: int, account: int, wanted: Any, last: I32, spread: I32) -> None:
+    tokens, index, sieve = wanted
     for i in range(offsets[row], offsets[row + 1]):
         token = pack_key(values[i], np.uint64(0)) >> np.uint64(ACCOUNT_BITS)
         at = find_key(tokens, index, token) if passes(sieve, token) else np.int64(-1)
