@@ -64,7 +64,7 @@ def outcome(world: Path, settings: Settings) -> tuple[int, int, int]:
         gathered = pipeline.read(opened, settings, 2, Clock(Silence()), budget)
         traffic, _ = pipeline.sort(gathered, opened, settings, 2)
     detectors = pipeline.usable(pipeline.DETECTORS, traffic)
-    findings = pipeline.weigh(detectors, traffic, pipeline.cluster(detectors, traffic, settings), settings)
+    findings, _ = pipeline.weigh(detectors, traffic, pipeline.cluster(detectors, traffic, settings), settings)
     accused = {
         traffic.accounts.name[a]
         for f in findings

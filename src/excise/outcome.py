@@ -13,7 +13,7 @@ from excise.detect.detector import Detector
 from excise.engine.progress import Clock, peak_bytes
 from excise.ingest.ledger import Rejected
 from excise.ingest.traffic import Input
-from excise.judge.campaigns import describe, iso_time, subject_of
+from excise.judge.campaigns import LIVES, describe, iso_time, life_of, subject_of
 from excise.judge.decide import Finding
 from excise.judge.wrapper import common_wrapper
 from excise.model import schema
@@ -55,7 +55,8 @@ def present(
     settings: Settings,
 ) -> tuple[list[Campaign], dict[int, Campaign]]:
     """Turn what is worth telling into campaigns, strongest first; also by cluster."""
-    told = _worth_telling(findings)
+    told = worth_telling(findings)
+    lives = traffic.ask(LIVES, lambda: [life_of(traffic, subject_of(f)) for f in told])
     accused = [f for f in told if f.judgement.verdict in ACCUSING]
     q = dict(
         zip(
@@ -69,9 +70,9 @@ def present(
     ]
     by_cluster = {
         f.cluster: describe(
-            f, q.get(f.cluster, 1.0), traffic, clusters, layers, wrappers.get(f.cluster), releases
+            f, q.get(f.cluster, 1.0), traffic, clusters, life, layers, wrappers.get(f.cluster), releases
         )
-        for f in told
+        for f, life in zip(told, lives, strict=True)
     }
     order = sorted(
         by_cluster.values(),
@@ -80,7 +81,7 @@ def present(
     return order, by_cluster
 
 
-def _worth_telling(findings: Sequence[Finding]) -> list[Finding]:
+def worth_telling(findings: Sequence[Finding]) -> list[Finding]:
     """Every accusation, and the largest groups of five accounts and more without one."""
     accused = [f for f in findings if f.judgement.verdict in ACCUSING]
     other = [f for f in findings if f.judgement.verdict not in ACCUSING and len(f.members) >= 5 and f.shown]

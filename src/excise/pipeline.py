@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from excise.ingest.ledger import Rejected
 from excise.ingest.pseudonym import Pseudonymiser
 from excise.ingest.source import MAX_BAD_ROWS, open_traffic
 from excise.ingest.traffic import Traffic as Opened
-from excise.judge.decide import Finding, Findings, decide
+from excise.judge.decide import Finding, Findings, decide, name_harvest
 from excise.judge.members import Signal
 from excise.link.linker import leave, link
 from excise.link.recruits import find_candidates, merge_related, take_in
@@ -118,7 +118,8 @@ def scan(
             clusters = cluster(detectors, traffic, settings, threads)
             forget(traffic.exchanges)
         with clock.stage("judging"):
-            findings = weigh(detectors, traffic, clusters, settings, threads)
+            findings, signals = weigh(detectors, traffic, clusters, settings, threads)
+            findings = name_harvest(traffic, clusters, signals, findings)
             forget(traffic.exchanges)
         with clock.stage("describing"):
             campaigns, order = present(findings, detectors, traffic, clusters, remembered, settings)
@@ -278,8 +279,8 @@ def complete(
 
 def weigh(
     detectors: Sequence[Detector], traffic: Traffic, clusters: Clusters, settings: Settings, threads: int = 1
-) -> list[Finding]:
-    """Measure every signal on every cluster and judge clusters, members and exchanges."""
+) -> tuple[list[Finding], Mapping[str, I64]]:
+    """Measure every signal on every cluster and judge clusters and members; also the exchanges that show a signal, by detector."""
     marks = find_marks(detectors, traffic, clusters, settings.detect, threads=threads)
     by_id = {d.id: d for d in detectors}
     signals = {}
@@ -295,4 +296,4 @@ def weigh(
         rows=find_rows(detectors, traffic, clusters, settings.detect),
         relays=frozenset(d.id for d in detectors if d.claim == "relay"),
     )
-    return decide(traffic, clusters, found, settings.judge)
+    return decide(traffic, clusters, found, settings.judge), found.rows

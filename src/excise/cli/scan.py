@@ -90,14 +90,14 @@ def scan(
     if no_text:
         chosen = replace(chosen, keep_text=False)
     share = parse_share(max_bad_rows)
-    chosen_engine = _engine(engine, master, threads=threads, state=state, edge=edge)
+    chosen_engine = _engine(engine, master, threads=threads, state=state, edge=edge, spill=spill)
     folder.check_writable(out, replace=force)
     helped = compiling() if engine == Engine.embedded else nullcontext()
     with helped, terminal.progress(quiet=as_json) as progress:
         run = chosen_engine(
             source, accounts=accounts, events=events, asn=asn, format=format_, max_bad_rows=share,
             pseudonymise=Pseudonymiser(load_key(pseudonymise)) if pseudonymise else None, settings=chosen, progress=progress,
-            memory=parse_bytes(memory) if memory else None, spill=spill, window=parse_window(window) if window else None,
+            memory=parse_bytes(memory) if memory else None, window=parse_window(window) if window else None,
         )  # fmt: skip
     folder.write(run, out, replace=force)
     for name in (

@@ -10,7 +10,10 @@ from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter,
 from excise.detect.groups import tied_members
 from excise.detect.pairs import tie_by_key
 from excise.model.clusters import Clusters, Ties
-from excise.model.tables import Traffic
+from excise.model.tables import Bool, Traffic
+
+CALLS: Final = "accounts with an address"
+"""Name of what `calls` says (`Traffic.ask`)."""
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
@@ -25,9 +28,15 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that share a little used network with another member; known where any address is."""
-    known = traffic.accounts.signup_net != 0
-    known[traffic.exchanges.account[traffic.exchanges.net != 0]] = True
-    return Marks(tied_members(clusters, DETECTOR.id), known)
+    (called,) = traffic.ask(CALLS, lambda: calls(traffic, clusters))
+    return Marks(tied_members(clusters, DETECTOR.id), called | (traffic.accounts.signup_net != 0))
+
+
+def calls(traffic: Traffic, clusters: Clusters) -> tuple[Bool]:
+    """Return the accounts that call from an address that is logged."""
+    called = np.zeros(len(traffic.accounts), np.bool_)
+    called[traffic.exchanges.account[traffic.exchanges.net != 0]] = True
+    return (called,)
 
 
 DETECTOR: Final = Detector(

@@ -13,10 +13,12 @@ from excise.detect.pairs import sum_pairs
 from excise.engine.keys import common
 from excise.model.clusters import Clusters, Ties
 from excise.model.findings import Evidence
-from excise.model.tables import I32, I64, Traffic
+from excise.model.tables import I32, I64, Bool, Traffic
 
 REPLAYS: Final = "block-replay"
 """Name of what `foreign_replays` says (`Traffic.once`)."""
+BLOCKS: Final = "accounts with blocks"
+"""Name of what `has_blocks` says (`Traffic.ask`)."""
 
 
 def foreign_replays(traffic: Traffic) -> tuple[I32, I64]:
@@ -73,11 +75,17 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that replayed a block given to another member; known where blocks came in or went out."""
+    shows = np.zeros(len(clusters.label), np.bool_)
+    shows[traffic.exchanges.account[rows(traffic, clusters, p)]] = True
+    return Marks(shows, *traffic.ask(BLOCKS, lambda: has_blocks(traffic, clusters)))
+
+
+def has_blocks(traffic: Traffic, clusters: Clusters) -> tuple[Bool]:
+    """Return the accounts that were given blocks or sent some."""
     e = traffic.exchanges
-    shows, known = np.zeros((2, len(clusters.label)), np.bool_)
-    shows[e.account[rows(traffic, clusters, p)]] = True
+    known = np.zeros(len(clusters.label), np.bool_)
     known[e.account[(np.diff(e.emitted.offsets) > 0) | (np.diff(e.replayed.offsets) > 0)]] = True
-    return Marks(shows, known)
+    return (known,)
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:

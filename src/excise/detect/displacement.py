@@ -15,6 +15,8 @@ from excise.model.findings import Evidence
 from excise.model.tables import I64, Traffic
 from excise.stats.tails import log_odds_of, poisson_tail
 
+FIRST: Final = "first wrapped"
+"""Name of what `first_wrapped` says (`Traffic.ask`)."""
 _SUSPENSION: Final = schema.EVENT_KINDS.index("suspension")
 
 
@@ -24,19 +26,20 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     Only the time of a suspension is used, never whom it befell: the members that begin are compared with how often
     members begin at any other time of the cluster's life.
     """
-    rows = clusters.wrapped_rows(traffic.exchanges)
-    first = _first_wrapped(traffic, rows)
+    (first,) = traffic.ask(FIRST, lambda: first_wrapped(traffic, clusters))
     events = traffic.events
     hit = (events.kind == _SUSPENSION) & (events.account >= 0)
     at, label = events.at[hit], clusters.label[events.account[hit]]
     return [_evidence(np.sort(at[label == k]), first[clusters.of(k)], p) for k in range(len(clusters))]
 
 
-def _first_wrapped(traffic: Traffic, rows: I64) -> I64:
+def first_wrapped(traffic: Traffic, clusters: Clusters) -> tuple[I64]:
+    """Return the time of each account's first exchange that holds its cluster's wrapper; the largest number where none does."""
+    rows = clusters.wrapped_rows(traffic.exchanges)
     never = np.iinfo(np.int64).max
     first = np.full(len(traffic.accounts), never, np.int64)
     np.minimum.at(first, traffic.exchanges.account[rows], traffic.exchanges.at[rows])
-    return first
+    return (first,)
 
 
 def _evidence(at: I64, first: I64, p: Settings) -> Evidence | None:

@@ -10,9 +10,12 @@ import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settings
 from excise.detect.groups import count_rows, percent, share_evidence
-from excise.model.clusters import Clusters
+from excise.model.clusters import WRAPPED, Clusters
 from excise.model.findings import Evidence
-from excise.model.tables import I64, Bool, Traffic
+from excise.model.tables import F64, I64, Traffic
+
+ASKING: Final = "asking for training material"
+"""Name of what `count_asking` says (`Traffic.ask`)."""
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
@@ -21,25 +24,30 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     A group without a wrapper is judged by all its exchanges, against the others without one. Exchanges of one group are copies
     of a few wrappers, not independent: they count as one trial a member.
     """
-    wrapped = clusters.wrapped_rows(traffic.exchanges)
-    bare = count_rows(traffic, clusters, wrapped) == 0
-    grouped = np.flatnonzero(clusters.label[traffic.exchanges.account] >= 0)
-    by_wrapper = _evidence(traffic, clusters, wrapped, "the wrapped requests", p)
-    by_all = _evidence(traffic, clusters, _of(traffic, clusters, grouped, bare), "the requests", p)
+    wrapped, asking, every, all_asking = traffic.ask(ASKING, lambda: count_asking(traffic, clusters))
+    bare, sizes = wrapped == 0, clusters.sizes()
+    by_wrapper = _evidence(wrapped, asking, sizes, "the wrapped requests", p)
+    by_all = _evidence(np.where(bare, every, 0.0), all_asking, sizes, "the requests", p)
     return [every if none else some for none, some, every in zip(bare, by_wrapper, by_all, strict=True)]
 
 
-def _of(traffic: Traffic, clusters: Clusters, rows: I64, which: Bool) -> I64:
-    """Return the rows of some of the clusters."""
-    return rows[which[clusters.label[traffic.exchanges.account[rows]]]]
+def count_asking(traffic: Traffic, clusters: Clusters) -> tuple[F64, F64, F64, F64]:
+    """Return each cluster's wrapped exchanges and those of them that ask for training material; the same of all its exchanges."""
+    e, member = traffic.exchanges, clusters.label >= 0
+    worded = np.flatnonzero(e.families)
+    worded = worded[member[e.account[worded]]]
+    volume = traffic.accounts.volume()[member].astype(np.float64)
+    every = np.bincount(clusters.label[member], volume, len(clusters)).astype(np.float64)
+    return (
+        count_rows(traffic, clusters, clusters.wrapped_rows(e)),
+        count_rows(traffic, clusters, worded[clusters.matched[worded] >= WRAPPED]),
+        every,
+        count_rows(traffic, clusters, worded),
+    )
 
 
-def _evidence(
-    traffic: Traffic, clusters: Clusters, rows: I64, what: str, p: Settings
-) -> Sequence[Evidence | None]:
-    total = count_rows(traffic, clusters, rows)
-    asking = count_rows(traffic, clusters, rows[traffic.exchanges.families[rows] != 0])
-    trials = np.minimum(total, clusters.sizes().astype(np.float64))
+def _evidence(total: F64, asking: F64, sizes: I64, what: str, p: Settings) -> Sequence[Evidence | None]:
+    trials = np.minimum(total, sizes.astype(np.float64))
     hits = np.where(total > 0, asking / np.maximum(total, 1) * trials, 0.0)
     return share_evidence(DETECTOR, hits, trials, partial(_say, what), p)
 

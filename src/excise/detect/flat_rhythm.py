@@ -11,16 +11,22 @@ from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters
 from excise.model.tables import F64, I64, Traffic
 
+PACE: Final = "pace"
+"""Name of what `pace` says (`Traffic.ask`)."""
+
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark accounts whose opening requests come at nearly equal intervals over several days; known with enough of them."""
-    e = traffic.exchanges
-    opening = np.flatnonzero(e.messages <= 1)
-    count, spread, span = gap_statistics(
-        e.account[opening].astype(np.int64), e.at[opening], len(traffic.accounts)
-    )
+    count, spread, span = traffic.ask(PACE, lambda: pace(traffic, clusters))
     known = (count >= p["least_exchanges"]) & (span >= p["least_days"] * 24 * HOUR)
     return Marks((spread <= p["most_variation"]) & known, known)
+
+
+def pace(traffic: Traffic, clusters: Clusters) -> tuple[I64, F64, I64]:
+    """Return what `gap_statistics` says of each account's opening requests."""
+    e = traffic.exchanges
+    opening = np.flatnonzero(e.messages <= 1)
+    return gap_statistics(e.account[opening].astype(np.int64), e.at[opening], len(traffic.accounts))
 
 
 def gap_statistics(account: I64, at: I64, accounts: int) -> tuple[I64, F64, I64]:

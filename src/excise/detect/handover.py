@@ -10,7 +10,10 @@ from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter,
 from excise.detect.groups import tied_members
 from excise.detect.pairs import tie_by_key
 from excise.model.clusters import Clusters, Ties
-from excise.model.tables import Traffic
+from excise.model.tables import Bool, Traffic
+
+CARRIES: Final = "accounts with a session or device"
+"""Name of what `carries` says (`Traffic.ask`)."""
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
@@ -28,10 +31,16 @@ def tie(traffic: Traffic, p: Settings) -> Ties:
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark members that carry another member's conversation or device; known where sessions or devices are."""
+    (known,) = traffic.ask(CARRIES, lambda: carries(traffic, clusters))
+    return Marks(tied_members(clusters, DETECTOR.id), known)
+
+
+def carries(traffic: Traffic, clusters: Clusters) -> tuple[Bool]:
+    """Return the accounts with a session or a device that is logged."""
     e = traffic.exchanges
     known = np.zeros(len(traffic.accounts), np.bool_)
     known[e.account[(e.session != 0) | (e.device != 0)]] = True
-    return Marks(tied_members(clusters, DETECTOR.id), known)
+    return (known,)
 
 
 DETECTOR: Final = Detector(

@@ -18,6 +18,8 @@ from excise.model.tables import F64, I32, I64, U64, Habits, Traffic
 
 Held = tuple[I32, U64]
 """For each exchange, how many tokens of its cluster it holds, and a hash of which."""
+ITEMS: Final = "public items"
+"""Name of what `public_items` says (`Traffic.ask`)."""
 SHARE_OF_CLUSTER: Final = 0.3
 """Of the members: a token that so many repeat is the cluster's, whoever else uses it."""
 _CLUSTER: Final = np.uint64(0xFFFFFF)
@@ -42,7 +44,7 @@ def match(
     tokens = cluster_tokens(traffic.habits, clusters, share_inside, share_of_cluster)
     matched, wrapper = held or match_rows(traffic, tokens, clusters.label, threads)
     filled = replace(clusters, matched=matched, wrapper=wrapper)
-    return replace(filled, items=public_items(traffic, filled))
+    return replace(filled, items=traffic.ask(ITEMS, lambda: public_items(traffic, filled)))
 
 
 def match_rows(traffic: Traffic, tokens: U64, label: I32, threads: int = 1) -> Held:

@@ -11,18 +11,26 @@ from excise.detect.detector import SHARE_PARAMETERS, Detector, Parameter, Settin
 from excise.detect.groups import count_rows, percent, share_evidence
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
-from excise.model.tables import Traffic
+from excise.model.tables import F64, Traffic
+
+SINGLE: Final = "wrapped single shots"
+"""Name of what `count_single` says (`Traffic.ask`)."""
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Compare the share of wrapped exchanges that open a conversation with other groups' (one trial a member)."""
-    rows = clusters.wrapped_rows(traffic.exchanges)
-    total = count_rows(traffic, clusters, rows)
-    single = count_rows(traffic, clusters, rows[traffic.exchanges.messages[rows] <= 1])
+    total, single = traffic.ask(SINGLE, lambda: count_single(traffic, clusters))
     trials = np.minimum(total, clusters.sizes().astype(np.float64))
     return share_evidence(
         DETECTOR, np.where(total > 0, single / np.maximum(total, 1) * trials, 0.0), trials, _say, p
     )
+
+
+def count_single(traffic: Traffic, clusters: Clusters) -> tuple[F64, F64]:
+    """Return each cluster's wrapped exchanges, and those of them that open a conversation."""
+    rows = clusters.wrapped_rows(traffic.exchanges)
+    single = rows[traffic.exchanges.messages[rows] <= 1]
+    return count_rows(traffic, clusters, rows), count_rows(traffic, clusters, single)
 
 
 def _say(share: float, baseline: float) -> str:

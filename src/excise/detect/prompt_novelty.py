@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 import numba
 import numpy as np
@@ -14,18 +14,26 @@ from excise.detect.repeats import first_slot, pack_key
 from excise.engine.memory import forget
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
-from excise.model.tables import I64, U64, Bool, Traffic
+from excise.model.tables import F64, I32, I64, U64, Bool, Exchanges, Traffic
+
+NEW: Final = "wrapped with new material"
+"""Name of what `count_new` says (`Traffic.ask`)."""
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Compare the share of wrapped exchanges with new material with other groups' (one trial a member)."""
-    rows = clusters.wrapped_rows(traffic.exchanges)
-    total = count_rows(traffic, clusters, rows)
-    new = count_rows(traffic, clusters, rows[novel(traffic, clusters, rows, int(p["fresh_runs"]))])
+    total, new = traffic.ask(NEW, lambda: count_new(traffic, clusters, int(p["fresh_runs"])))
     trials = np.minimum(total, clusters.sizes().astype(np.float64))
     return share_evidence(
         DETECTOR, np.where(total > 0, new / np.maximum(total, 1) * trials, 0.0), trials, _say, p
     )
+
+
+def count_new(traffic: Traffic, clusters: Clusters, fresh_runs: int) -> tuple[F64, F64]:
+    """Return each cluster's wrapped exchanges, and those of them that are `novel`."""
+    rows = clusters.wrapped_rows(traffic.exchanges)
+    new = rows[novel(traffic, clusters, rows, fresh_runs)]
+    return count_rows(traffic, clusters, rows), count_rows(traffic, clusters, new)
 
 
 def novel(traffic: Traffic, clusters: Clusters, rows: I64, fresh_runs: int) -> Bool:
@@ -43,6 +51,21 @@ def novel(traffic: Traffic, clusters: Clusters, rows: I64, fresh_runs: int) -> B
         enough[by_time[start:end]] = fresh >= fresh_runs
         forget(e)
     return enough
+
+
+def first_holders(e: Exchanges, rows: I64, label: I32) -> tuple[U64, I64]:
+    """Return what some wrapped exchanges, of these clusters, hold of sampled word runs, and which of them had each first in its cluster.
+
+    A run of a cluster is one key, whose lowest bits are the cluster. `novel` are the exchanges that had enough runs first.
+    """
+    lists, pack = e.shingles.take(rows), cast("Any", pack_key)
+    owner = lists.owners()
+    key = pack.py_func(lists.values, label[owner].astype(np.uint64)) | np.uint64(1) << np.uint64(63)
+    row = rows[owner]
+    order = np.lexsort((e.id[row], e.at[row], key))
+    key, row = key[order], row[order]
+    first = np.append(True, key[1:] != key[:-1])[: len(key)]
+    return key[first], row[first]
 
 
 _ROWS: Final = 1 << 13

@@ -11,16 +11,24 @@ from excise.detect.detector import Detector, Marks, Parameter, Settings
 from excise.detect.groups import count_members
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
-from excise.model.tables import Traffic
+from excise.model.tables import Bool, Traffic
+
+SIGNED: Final = "accounts with a relay's signature"
+"""Name of what `signed` says (`Traffic.ask`)."""
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     """Mark accounts with an exchange that carries the constant; known where device ids are logged."""
+    return Marks(*traffic.ask(SIGNED, lambda: signed(traffic, clusters)))
+
+
+def signed(traffic: Traffic, clusters: Clusters) -> tuple[Bool, Bool]:
+    """Return the accounts that show the constant, and those with any device that is logged."""
     e = traffic.exchanges
     shows, known = np.zeros((2, len(clusters.label)), np.bool_)
     shows[e.account[e.relay == 1]] = True
     known[e.account[e.device != 0]] = True
-    return Marks(shows, known)
+    return shows, known
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:

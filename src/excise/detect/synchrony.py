@@ -18,6 +18,8 @@ from excise.model.findings import Evidence
 from excise.model.tables import F64, I64, Bool, Traffic
 from excise.stats.tails import log_odds_of, normal_tail
 
+HOURS: Final = "hours at work"
+"""Name of what `active_hours` says (`Traffic.ask`)."""
 _SCALES: Final = {"an hour": 1, "a day": 24}
 """Hours in a unit of time in which two members count as being at work together."""
 _LEAST_PEERS: Final = 10
@@ -43,7 +45,9 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     shifted days and against shifted weeks counts. What all groups of this deployment show (terms, releases, holidays) is no evidence: distances are
     standardised by the groups' median and spread (an empirical null: Efron 2004, "Large-scale simultaneous hypothesis testing").
     """
-    counts = {window: _count_all(traffic, clusters, p, own=own) for window, own in _WINDOWS.items()}
+    hours = traffic.ask(HOURS, lambda: active_hours(traffic, clusters))
+    cells = _by_cluster(traffic, clusters, *hours)
+    counts = {window: _count_all(clusters, cells, p, own=own) for window, own in _WINDOWS.items()}
     scores = {
         (window, scale): _standardise([c[scale].z if c else np.nan for c in counts[window]])
         for window in _WINDOWS
@@ -74,11 +78,10 @@ _WINDOWS: Final = {"the days of their own work": True, "the whole time": False}
 
 
 def _count_all(
-    traffic: Traffic, clusters: Clusters, p: Settings, *, own: bool
+    clusters: Clusters, cells: tuple[I64, I64, I64], p: Settings, *, own: bool
 ) -> list[dict[str, _Count] | None]:
     """Count by scale, for every cluster with members and days enough; `own`: within the cluster's own days."""
-    rows = clusters.wrapped_rows(traffic.exchanges)
-    label, account, hour = _active_hours(traffic, clusters, rows)
+    label, account, hour = cells
     start = np.searchsorted(label, np.arange(len(clusters) + 1))
     out: list[dict[str, _Count] | None] = []
     for k in range(len(clusters)):
@@ -91,14 +94,17 @@ def _count_all(
     return out
 
 
-def _active_hours(traffic: Traffic, clusters: Clusters, rows: I64) -> tuple[I64, I64, I64]:
-    """Return the distinct (cluster, account, hour) of the wrapped exchanges, ascending."""
-    e = traffic.exchanges
-    hour = e.at[rows] // HOUR - traffic.period()[0] // HOUR
-    account, hour = _distinct(e.account[rows].astype(np.int64), hour)
+def _by_cluster(traffic: Traffic, clusters: Clusters, account: I64, hour: I64) -> tuple[I64, I64, I64]:
+    """Return (cluster, account, hours since the first of the scan), ascending."""
     label = clusters.label[account].astype(np.int64)
     order = np.argsort(label, kind="stable")
-    return label[order], account[order], hour[order]
+    return label[order], account[order], hour[order] - traffic.period()[0] // HOUR
+
+
+def active_hours(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64]:
+    """Return the distinct (account, hour since 1970) of the wrapped exchanges, ascending."""
+    e, rows = traffic.exchanges, clusters.wrapped_rows(traffic.exchanges)
+    return _distinct(e.account[rows].astype(np.int64), e.at[rows] // HOUR)
 
 
 def _distinct(first: I64, second: I64) -> tuple[I64, I64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,7 +16,7 @@ from excise.judge.wrapper import as_example
 from excise.model import schema
 from excise.model.clusters import Clusters, Edges
 from excise.model.findings import ACCUSING, Campaign, Graph, Layer, Link, Mark, Timeline, Wrapper
-from excise.model.tables import I32, I64, Bool, Traffic
+from excise.model.tables import I32, I64, Traffic
 
 DAY: Final = 24 * HOUR
 _DRAWN: Final = 120
@@ -30,38 +31,64 @@ def iso_time(at: int) -> str:
     return (_EPOCH + timedelta(microseconds=int(at))).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When some accounts were at work: times of the first and the last exchange, and from its first day on (UTC) exchanges and active accounts by day."""
+
+    first: int
+    last: int
+    exchanges: I64
+    active: I64
+
+    @property
+    def first_day(self) -> int:
+        """Days from 1970 to the first."""
+        return self.first // DAY
+
+
+LIVES: Final = "lives of groups"
+"""Name of the lives of all groups that are told (`Traffic.ask`)."""
+
+
+def life_of(traffic: Traffic, accounts: I32) -> Life:
+    """Look at all exchanges of these accounts."""
+    e, rows = traffic.exchanges, rows_of(traffic, accounts)
+    at, account = e.at[rows], e.account[rows]
+    day = at // DAY - at.min() // DAY
+    size = int(account.max()) + 1
+    active = np.unique(day * size + account) // size
+    return Life(int(at.min()), int(at.max()), np.bincount(day), np.bincount(active))
+
+
 def describe(
     finding: Finding,
     q_value: float,
     traffic: Traffic,
     clusters: Clusters,
+    life: Life,
     layers: Mapping[str, Layer],
     wrapper: Wrapper | None,
     releases: Sequence[Mark],
 ) -> Campaign:
-    """Return the campaign of a finding: of the accused where there are some, else of all members."""
-    e = traffic.exchanges
+    """Return the campaign of a finding: of the accused where there are some, else of all members (`life`: theirs)."""
     accounts = subject_of(finding)
-    rows = rows_of(traffic, accounts)
-    at = e.at[rows]
     judged = finding.judgement
-    harvest = np.isin(rows, finding.harvest)
     return Campaign(
         campaign_id=campaign_id(traffic, accounts),
         verdict=judged.verdict,
         confidence=judged.confidence,
         q_value=round(q_value, 4),
         accounts=len(accounts),
-        exchanges=len(rows),
-        harvest_exchanges=int(harvest.sum()),
-        first_seen=iso_time(at.min()),
-        last_seen=iso_time(at.max()),
+        exchanges=int(life.exchanges.sum()),
+        harvest_exchanges=len(finding.harvest),
+        first_seen=iso_time(life.first),
+        last_seen=iso_time(life.last),
         capabilities=capabilities(traffic, finding.harvest),
         evidence=judged.evidence,
         innocent=judged.innocent,
         examples=(as_example(wrapper),) if wrapper else (),
-        timeline=timeline(e.account[rows], at, harvest),
-        marks=(*releases_within(releases, at), *suspensions(traffic, accounts, at)),
+        timeline=timeline(life, traffic.exchanges.at[finding.harvest]),
+        marks=(*releases_within(releases, life), *suspensions(traffic, accounts, life)),
         wrapper=wrapper,
         graph=graph(traffic, select_edges(clusters, finding.cluster), accounts, layers),
     )
@@ -97,33 +124,30 @@ def capabilities(traffic: Traffic, harvest: I64) -> tuple[str, ...]:
     return tuple(named) or (("other",) if len(harvest) else ())
 
 
-def timeline(account: I32, at: I64, harvest: Bool) -> Timeline:
-    """Count exchanges, harvest and active accounts by day (UTC)."""
-    day = at // DAY
-    first = int(day.min())
-    days = int(day.max()) - first + 1
-    active = np.unique((day - first) * (int(account.max()) + 1) + account) // (int(account.max()) + 1)
+def timeline(life: Life, harvest: I64) -> Timeline:
+    """Show a life by day, with the harvest (its times) in it."""
+    days = len(life.exchanges)
     return Timeline(
-        first_day=iso_time(first * DAY)[:10],
-        exchanges=tuple(np.bincount(day - first, minlength=days).tolist()),
-        harvest=tuple(np.bincount(day[harvest] - first, minlength=days).tolist()),
-        active_accounts=tuple(np.bincount(active, minlength=days).tolist()),
+        first_day=iso_time(life.first_day * DAY)[:10],
+        exchanges=tuple(life.exchanges.tolist()),
+        harvest=tuple(np.bincount(harvest // DAY - life.first_day, minlength=days).tolist()),
+        active_accounts=tuple(life.active.tolist()),
     )
 
 
-def releases_within(releases: Sequence[Mark], at: I64) -> tuple[Mark, ...]:
+def releases_within(releases: Sequence[Mark], life: Life) -> tuple[Mark, ...]:
     """Return the releases in the campaign's life."""
-    return tuple(m for m in releases if iso_time(at.min()) <= m.at <= iso_time(at.max()))
+    return tuple(m for m in releases if iso_time(life.first) <= m.at <= iso_time(life.last))
 
 
-def suspensions(traffic: Traffic, accounts: I32, at: I64) -> tuple[Mark, ...]:
+def suspensions(traffic: Traffic, accounts: I32, life: Life) -> tuple[Mark, ...]:
     """Return, for each day of the campaign's life, how many members were suspended; never whom."""
     events = traffic.events
     hit = (
         (events.kind == _SUSPENSION)
         & np.isin(events.account, accounts)
-        & (events.at >= at.min())
-        & (events.at <= at.max() + DAY)
+        & (events.at >= life.first)
+        & (events.at <= life.last + DAY)
     )
     day, count = np.unique(events.at[hit] // DAY, return_counts=True)
     return tuple(

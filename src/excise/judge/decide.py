@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from excise.judge.verdict import Judgement, judge
 from excise.model.clusters import Clusters
 from excise.model.findings import ACCUSING, Evidence
 from excise.model.tables import F64, I32, I64, Bool, Traffic
+
+HOLDERS: Final = "holders of wrappers"
+"""Name of what `holders` says (`Traffic.ask`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,12 @@ class Findings:
 
 
 def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: JudgeSettings) -> list[Finding]:
-    """Return one finding a cluster. Near-linear in the exchanges of the clusters."""
+    """Return one finding a cluster, no harvest named yet (`name_harvest`). Near-linear in the exchanges of the clusters."""
     facts = gather_facts(traffic, clusters)
     priors = size_prior(clusters.sizes().tolist(), settings.fuse)
-    telling = _telling_rows(traffic, clusters, found)
-    wrapped = np.bincount(traffic.exchanges.account[telling], minlength=len(traffic.accounts)) > 0
+    wrapped = traffic.ask(HOLDERS, lambda: holders(traffic, clusters))[0].copy()
+    for rows in found.rows.values():
+        wrapped[traffic.exchanges.account[rows]] = True
 
     def weigh(k: int, prior: float) -> Judgement:
         return judge(found.evidence[k], found.relays, facts[k], traffic.available, prior, settings.fuse)
@@ -77,7 +82,14 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
             again = _fit({k: relay}, clusters, found, settings)[k]
             finding = _find(k, relay, traffic, clusters, found, wrapped, settings, again)
         out.append(_claimed(finding))
-    return _name_harvest(traffic, clusters, telling, out)
+    return out
+
+
+def holders(traffic: Traffic, clusters: Clusters) -> tuple[Bool]:
+    """Return the accounts with an exchange that holds their cluster's wrapper."""
+    which = np.zeros(len(traffic.accounts), np.bool_)
+    which[traffic.exchanges.account[clusters.wrapped_rows(traffic.exchanges)]] = True
+    return (which,)
 
 
 def _speaking(k: int, judgement: Judgement, found: Findings, settings: JudgeSettings) -> list[Evidence]:
@@ -140,24 +152,30 @@ def _claimed(finding: Finding) -> Finding:
     return replace(finding, judgement=judgement, accused=accused)
 
 
-def _name_harvest(
-    traffic: Traffic, clusters: Clusters, telling: I64, findings: Sequence[Finding]
+def name_harvest(
+    traffic: Traffic, clusters: Clusters, signals: Mapping[str, I64], findings: Sequence[Finding]
 ) -> list[Finding]:
-    """Return the findings with the exchanges of their accused accounts that are part of a harvest."""
-    accused, asking = np.zeros((2, len(traffic.accounts)), np.bool_)
+    """Return the findings with the exchanges of their accused accounts that are part of a harvest; `signals` as `Findings.rows`."""
+    telling = np.zeros(len(traffic.exchanges), np.bool_)
+    for rows in (clusters.wrapped_rows(traffic.exchanges), *signals.values()):
+        telling[rows] = True
+    accused, asking = accused_of(findings, len(traffic.accounts))
+    rows = harvest_rows(traffic, clusters, np.flatnonzero(telling), accused, asking)
+    return with_harvest(findings, clusters, traffic.exchanges.account[rows], rows)
+
+
+def accused_of(findings: Sequence[Finding], accounts: int) -> tuple[Bool, Bool]:
+    """Return which accounts are accused, and which of them for a harvest alone: what they ask for is theirs, not customers'."""
+    accused, asking = np.zeros((2, accounts), np.bool_)
     for f in findings:
         accused[f.members[f.accused]] = True
         asking[f.members[f.accused]] = f.judgement.verdict == "distillation" and not f.judgement.serves
-    rows = harvest_rows(traffic, clusters, telling, accused, asking)
-    label = clusters.label[traffic.exchanges.account[rows]]
+    return accused, asking
+
+
+def with_harvest(findings: Sequence[Finding], clusters: Clusters, account: I32, rows: I64) -> list[Finding]:
+    """Return the findings with their part of these exchanges, of these accounts."""
+    label = clusters.label[account]
     rows, label = rows[np.argsort(label, kind="stable")], np.sort(label, kind="stable")
     starts = np.searchsorted(label, np.arange(len(clusters) + 1))
     return [replace(f, harvest=rows[starts[f.cluster] : starts[f.cluster + 1]]) for f in findings]
-
-
-def _telling_rows(traffic: Traffic, clusters: Clusters, found: Findings) -> I64:
-    """Exchanges that hold the wrapper or show another signal of their cluster, ascending."""
-    telling = np.zeros(len(traffic.exchanges), np.bool_)
-    for rows in (clusters.wrapped_rows(traffic.exchanges), *found.rows.values()):
-        telling[rows] = True
-    return np.flatnonzero(telling)

@@ -174,6 +174,10 @@ class Traffic:
                 self._derived[name] = derive()
             return self._derived[name]
 
+    def ask(self, name: str, derive: Callable[[], Result]) -> Result:
+        """Return what is known by a name, or derive it anew: for answers that depend on more than this traffic, on clusters say."""
+        return self._derived[name] if name in self._derived else derive()
+
     def know(self, name: str, answer: object) -> None:
         """Keep an answer that was derived elsewhere: of all exchanges, where these are only some of them."""
         self._derived[name] = answer

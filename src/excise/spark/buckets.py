@@ -38,6 +38,11 @@ class Bucket:
     hashes: U64
     traffic: Traffic
 
+    @property
+    def number(self) -> int:
+        """Which bucket this is; it has rows."""
+        return int(self.places[0] >> PLACE_SHIFT)
+
 
 def as_bucket(number: int, blocks: list[bytes], shared: Shared) -> Bucket:
     """Return the rows of a bucket in canonical order, without repeats."""

@@ -10,14 +10,9 @@ import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812  as everybody names it
 from pyspark.storagelevel import StorageLevel
 
-from excise.detect.matching import Held
-from excise.engine.store import Store
 from excise.ingest.ledger import Rejected
-from excise.model.tables import I64, U64, Exchanges, Systems
-from excise.sketch.assemble import Table
-from excise.sketch.blocks import LISTS
+from excise.model.tables import I64, U64, Systems
 from excise.spark.buckets import PLACE_SHIFT
-from excise.spark.members import Members, rows_of
 from excise.spark.reading import (
     ACCOUNT,
     FILE,
@@ -122,36 +117,10 @@ def survey(buckets: DataFrame, shared: Any) -> DataFrame:
     return buckets.mapInArrow(Survey(shared), NARROW).persist(KEPT)
 
 
-_LISTS: Final = ("shingles", "emitted", "replayed")
-_MEMBERS: Final = "bucket int, rows long, shingles long, emitted long, replayed long, data binary"
-
-
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """Exchanges that came to the driver, in canonical order: their accounts' `hashes` by code, `places`, and what they hold."""
-
-    exchanges: Exchanges
-    hashes: U64
-    places: I64
-    held: Held
-
-
-def members(buckets: DataFrame, shared: Any, clustered: Any, store: Store) -> Brought:
-    """Bring the exchanges of accounts in clusters (`survey.Members`), a bucket at a time; they lie where the store says."""
-    found = buckets.mapInArrow(Members(shared, clustered), _MEMBERS).persist(KEPT)
-    names = ("rows", *_LISTS)
-    sums = found.agg(*(F.coalesce(F.sum(n), F.lit(0)).alias(n) for n in names))
-    totals = dict(zip(names, (int(c[0]) for c in columns(sums, *names)), strict=True))
-    rows = totals.pop("rows")
-    table = Table(store, rows, {**dict.fromkeys(LISTS, 0), **totals})
-    place, matched, wrapper = (store.column(kind, rows) for kind in (np.int64, np.int32, np.uint64))
-    for row in found.orderBy("bucket").toLocalIterator(prefetchPartitions=True):
-        some, places, held = rows_of(from_stream(row.data))
-        table.append(some)
-        for column, values in ((place, places), (matched, held[0]), (wrapper, held[1])):
-            column.append(values)
-    found.unpersist()
-    return Brought(*table.finish(), place.finish(), (matched.finish(), wrapper.finish()))
+def streams(frame: DataFrame, kind: int) -> list[pa.Table]:
+    """Bring the Arrow streams of a kind, in the order of the buckets."""
+    (data,) = columns(frame.filter(F.col("kind") == kind).orderBy("key"), "data")
+    return [from_stream(d) for d in data]
 
 
 def columns(frame: DataFrame, *names: str) -> list[np.ndarray]:

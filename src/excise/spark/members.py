@@ -1,21 +1,64 @@
-"""What an executor does with a bucket once there are clusters: count uses of their wrappers, and hand out their exchanges."""
+"""What an executor does with a bucket once there are clusters: count uses of their wrappers, say what is asked of its accounts, name the harvest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from excise.detect import (
+    address,
+    block_replay,
+    displacement,
+    elicitation,
+    flat_rhythm,
+    handover,
+    no_consumer,
+    prompt_novelty,
+    relay_signature,
+    synchrony,
+)
 from excise.detect.matching import Held, count_uses, match_rows
-from excise.model.clusters import WRAPPED
-from excise.model.ragged import Ragged
-from excise.model.tables import I64, Bool, Exchanges
-from excise.sketch.blocks import Rows
-from excise.spark.buckets import PLACE_SHIFT, Bucket, Work
-from excise.spark.reading import to_stream
+from excise.judge import decide, facts
+from excise.judge.campaigns import life_of
+from excise.judge.harvest import harvest_rows
+from excise.model.clusters import WRAPPED, Clusters, Edges
+from excise.model.tables import I32, I64, U64, Bool, Traffic
+from excise.spark.buckets import Bucket, Work
+from excise.spark.reading import signed, to_stream
+from excise.spark.survey import NARROW, narrow
+
+Answer = Callable[[Traffic, Clusters], tuple[np.ndarray, ...]]
+EACH: Final[dict[str, Answer]] = {
+    address.CALLS: address.calls,
+    handover.CARRIES: handover.carries,
+    relay_signature.SIGNED: relay_signature.signed,
+    block_replay.BLOCKS: block_replay.has_blocks,
+    flat_rhythm.PACE: flat_rhythm.pace,
+    displacement.FIRST: displacement.first_wrapped,
+    facts.WORLDS: facts.worlds,
+    decide.HOLDERS: decide.holders,
+}
+"""What is asked of each account in a cluster, by the name of the answer (`Traffic.ask`): columns of one value an account."""
+SUMS: Final[dict[str, Answer]] = {
+    elicitation.ASKING: elicitation.count_asking,
+    no_consumer.SINGLE: no_consumer.count_single,
+    facts.WRAPPED: facts.count_wrapped,
+}
+"""What is asked of each cluster and may be added up over its accounts."""
+ANSWERS: Final = f"{NARROW}, data binary"
+"""Schema of answers: Arrow streams (`key`: the bucket) of the first three kinds, and narrow tables."""
+
+(
+    OF_ACCOUNTS,  # account (position among those in clusters), columns of `EACH`
+    OF_CLUSTERS,  # cluster, columns of `SUMS`
+    AT_WORK,  # account, hour: as `synchrony.active_hours`
+    WRAPPED_ROW,  # key: text; a: cluster, b: account, c: time, d: system prompt, of every wrapped exchange
+    FRESH,  # key: as `prompt_novelty.first_holders`; a: time, b: id, c: place of the first exchange of this bucket with it
+) = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +79,185 @@ class Uses(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """Who is in which cluster: hashes of these accounts (ascending), their clusters, and the clusters' tokens."""
+
+    hashes: U64
+    cluster: I32
+    tokens: U64
+
+    def find(self, bucket: Bucket) -> tuple[I32, I32]:
+        """Return the accounts of a bucket that are in clusters: codes there, and positions here."""
+        where = np.minimum(np.searchsorted(self.hashes, bucket.hashes), max(0, len(self.hashes) - 1))
+        codes = np.flatnonzero(np.append(self.hashes, np.uint64(0))[where] == bucket.hashes)
+        return codes.astype(np.int32), where[codes].astype(np.int32)
+
+    def match(self, bucket: Bucket, codes: I32, mine: I32) -> tuple[I32, Held]:
+        """Return the clusters of all accounts of a bucket (but these: -1), and what exchanges hold of them."""
+        label = np.full(len(bucket.hashes), -1, np.int32)
+        label[codes] = self.cluster[mine]
+        return label, match_rows(bucket.traffic, self.tokens, label)
+
+
+@dataclass(frozen=True, slots=True)
 class Members(Work):
-    """The exchanges of accounts in clusters: how many there are, and an Arrow stream of them.
+    """What is asked of accounts in clusters (`ANSWERS`); `grouping` is a broadcast."""
 
-    Without what only matching and echoes read: marks, runs of words, and the shingles of exchanges that do not hold their
-    cluster's wrapper. `clustered` is a broadcast of these accounts' hashes (ascending) and clusters, and of the clusters' tokens.
-    """
-
-    clustered: Any = None
+    grouping: Any = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Give those of each bucket."""
-        hashes, cluster, tokens = self.clustered.value
-        for bucket in self.buckets(batches if len(hashes) else iter(())):
-            where = np.minimum(np.searchsorted(hashes, bucket.hashes), len(hashes) - 1)
-            label = np.where(hashes[where] == bucket.hashes, cluster[where], -1).astype(np.int32)
-            rows = np.flatnonzero(label[bucket.traffic.exchanges.account] >= 0)
-            if len(rows):
-                table = _table(bucket, rows, match_rows(bucket.traffic, tokens, label))
-                counts = {name: len(table[name].combine_chunks().flatten()) for name in _CARRIED}
-                one = {"rows": len(rows), **counts}
-                yield pa.record_batch(
-                    {
-                        "bucket": pa.array([int(bucket.places[0] >> PLACE_SHIFT)], pa.int32()),
-                        **{name: pa.array([count], pa.int64()) for name, count in one.items()},
-                        "data": pa.array([to_stream(table)]),
-                    }
-                )
+        """Answer for those of each bucket."""
+        grouping: Grouping = self.grouping.value
+        for bucket in self.buckets(batches):
+            codes, mine = grouping.find(bucket)
+            if not len(codes):
+                continue
+            label, held = grouping.match(bucket, codes, mine)
+            numbers, local = np.unique(label[codes], return_inverse=True)
+            ours = label.copy()
+            ours[codes] = local
+            clusters = only(ours, held, len(numbers))
+            each = {name: values[codes] for name, values in _answers(EACH, bucket, clusters).items()}
+            sums = _answers(SUMS, bucket, clusters)
+            account, hour = synchrony.active_hours(bucket.traffic, clusters)
+            position = np.zeros(len(label), np.int32)
+            position[codes] = mine
+            hours = {"account": position[account], "hour": hour.astype(np.int32)}
+            for kind, table in (
+                (OF_ACCOUNTS, {"account": mine, **each}),
+                (OF_CLUSTERS, {"cluster": numbers, **sums}),
+                (AT_WORK, hours),
+            ):
+                yield _stream(kind, bucket, table)
+            rows = clusters.wrapped_rows(bucket.traffic.exchanges)
+            yield _bare(_wrapped(bucket, rows, label))
+            yield _bare(_fresh(bucket, rows, label))
 
 
-_CARRIED: Final = ("shingles", "emitted", "replayed")
+def columns_of(answers: Mapping[str, tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
+    """Return the columns of answers, each by a name of its own."""
+    return {f"{name} {k}": values for name, answer in answers.items() for k, values in enumerate(answer)}
 
 
-def _table(bucket: Bucket, rows: I64, held: Held) -> pa.Table:
+def _answers(asked: Mapping[str, Answer], bucket: Bucket, clusters: Clusters) -> dict[str, np.ndarray]:
+    return columns_of({name: answer(bucket.traffic, clusters) for name, answer in asked.items()})
+
+
+def _wrapped(bucket: Bucket, rows: I64, label: I32) -> pa.RecordBatch:
     e = bucket.traffic.exchanges
-    columns: dict[str, Any] = {"place": bucket.places[rows], "account": bucket.hashes[e.account[rows]]}
-    columns["matched"], columns["wrapper"] = (column[rows] for column in held)
-    for name in Exchanges.__dataclass_fields__:
-        value = getattr(e, name)
-        if name in _CARRIED:
-            lists = value.take(rows)
-            if name == "shingles":
-                lists = _emptied(lists, columns["matched"] < WRAPPED)
-            columns[name] = pa.LargeListArray.from_arrays(pa.array(lists.offsets), pa.array(lists.values))
-        elif not isinstance(value, Ragged) and name != "account":
-            columns[name] = value[rows]
-    return pa.table(columns)
+    account = e.account[rows]
+    return narrow(
+        WRAPPED_ROW,
+        signed(e.doc[rows]),
+        label[account],
+        signed(bucket.hashes[account]),
+        e.at[rows],
+        e.system[rows],
+    )
 
 
-def _emptied(lists: Ragged, which: Bool) -> Ragged:
-    """Return lists of which some hold nothing."""
-    sizes = np.where(which, 0, lists.sizes())
-    return Ragged(np.append(0, np.cumsum(sizes)), lists.values[np.repeat(~which, lists.sizes())])
+def _fresh(bucket: Bucket, rows: I64, label: I32) -> pa.RecordBatch:
+    e = bucket.traffic.exchanges
+    key, first = prompt_novelty.first_holders(e, rows, label[e.account[rows]])
+    return narrow(FRESH, signed(key), e.at[first], signed(e.id[first] ^ _SIGN), bucket.places[first])
 
 
-def rows_of(table: pa.Table) -> tuple[Rows, I64, Held]:
-    """Undo `_table`: rows whose `account` is a hash and whose other lists are empty, their places, and what they hold."""
-    flat = {name: table[name].combine_chunks() for name in table.column_names}
-    places = flat.pop("place").to_numpy()
-    held = flat.pop("matched").to_numpy(), flat.pop("wrapper").to_numpy()
-    empty = Ragged(np.zeros(len(places) + 1, np.int64), np.zeros(0, np.uint64))
-    lists = {"marks": empty, "wide_in": empty, "wide_out": empty}
-    for name in _CARRIED:
-        column = flat.pop(name)
-        lists[name] = Ragged(column.offsets.to_numpy(), column.values.to_numpy())
-    return Rows({name: column.to_numpy() for name, column in flat.items()}, lists), places, held
+_SIGN: Final = np.uint64(1 << 63)
+"""Turned over, hashes have the same order in signed numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of whom the harvest is named: of the accounts of `grouping` who is `accused`, and `asking`, as `harvest_rows` has it.
+
+    `told`: which of the groups that are told an account is shown in, -1 for none. `signals`: places that show a signal, ascending.
+    """
+
+    grouping: Grouping
+    accused: Bool
+    asking: Bool
+    told: I32
+    signals: I64
+
+
+HARVEST, LIFE = range(2)
+NAMED: Final = "kind int, key long, rows long, data binary"
+"""Schema of what is named: Arrow streams of exchanges that are part of a harvest, and of the lives of groups (`key`: the bucket)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Work):
+    """The harvest, and when the accounts that are told of were at work (`NAMED`); `wanted` is a broadcast."""
+
+    wanted: Any = None
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Name those of each bucket."""
+        wanted: Wanted = self.wanted.value
+        for bucket in self.buckets(batches):
+            codes, mine = wanted.grouping.find(bucket)
+            told = wanted.told[mine]
+            lives = [_life(bucket, k, codes[told == k]) for k in np.unique(told[told >= 0]).tolist()]
+            if lives:
+                yield _named(LIFE, bucket, pa.concat_tables(lives))
+            accused = wanted.accused[mine]
+            if accused.any():
+                yield _named(HARVEST, bucket, _harvest(bucket, wanted, codes[accused], mine[accused]))
+
+
+def _harvest(bucket: Bucket, wanted: Wanted, codes: I32, mine: I32) -> pa.Table:
+    e = bucket.traffic.exchanges
+    label, held = wanted.grouping.match(bucket, codes, mine)
+    accused, asking = np.zeros((2, len(label)), np.bool_)
+    accused[codes], asking[codes] = True, wanted.asking[mine]
+    telling = np.flatnonzero((held[0] >= WRAPPED) | np.isin(bucket.places, wanted.signals))
+    rows = harvest_rows(bucket.traffic, only(label, held, 0), telling, accused, asking)
+    position = np.zeros(len(label), np.int32)
+    position[codes] = mine
+    return pa.table(
+        {
+            "account": position[e.account[rows]],
+            **{name: getattr(e, name)[rows] for name in ("row", "id", "at", "system", "families")},
+            "matched": held[0][rows],
+            "wrapper": held[1][rows],
+        }
+    )
+
+
+def _life(bucket: Bucket, told: int, codes: I32) -> pa.Table:
+    life = life_of(bucket.traffic, codes)
+    same = {"told": told, "first": life.first, "last": life.last}
+    n = len(life.exchanges)
+    return pa.table(
+        {
+            **{name: np.full(n, value, np.int64) for name, value in same.items()},
+            "day": life.first_day + np.arange(n),
+            "exchanges": life.exchanges,
+            "active": life.active,
+        }
+    )
+
+
+def only(label: I32, held: Held, clusters: int) -> Clusters:
+    """Return clusters of which no more is known than who is in which, and what exchanges hold of them."""
+    nobody, nothing = np.zeros(0, np.int32), np.zeros(0)
+    starts = np.zeros(clusters + 1, np.int64)
+    edges = Edges(nobody, nobody, nothing, np.zeros(0, np.int64), ())
+    unknown = np.zeros(clusters)
+    return Clusters(
+        label, nobody, starts, edges, starts, *held, nothing, nothing, unknown, np.ones(clusters, np.bool_)
+    )
+
+
+def _stream(kind: int, bucket: Bucket, table: dict[str, np.ndarray]) -> pa.RecordBatch:
+    batch = narrow(kind, np.array([bucket.number]))
+    return batch.append_column("data", pa.array([to_stream(pa.table(table))]))
+
+
+def _bare(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.append_column("data", pa.nulls(len(batch), pa.binary()))
+
+
+def _named(kind: int, bucket: Bucket, table: pa.Table) -> pa.RecordBatch:
+    head = {"kind": np.array([kind], np.int32), "key": [bucket.number], "rows": [len(table)]}
+    return pa.record_batch({**head, "data": [to_stream(table)]})

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from excise import __version__
-from excise.detect import DETECTORS, client, header_contradiction, shared_wrapper
+from excise.detect import DETECTORS, client, header_contradiction, prompt_novelty, shared_wrapper
 from excise.detect.detector import Detector
-from excise.detect.matching import Held, cluster_tokens
+from excise.detect.matching import cluster_tokens
 from excise.detect.repeats import MAX_ACCOUNTS
 from excise.detect.run import find_ties, usable
 from excise.engine.budget import Budget, memory_there
@@ -26,24 +26,26 @@ from excise.ingest.layout import is_database
 from excise.ingest.ledger import Rejected, enforce_limit
 from excise.ingest.pseudonym import Pseudonymiser
 from excise.ingest.source import MAX_BAD_ROWS
+from excise.judge.campaigns import LIVES, subject_of
+from excise.judge.decide import Finding, accused_of, with_harvest
 from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
 from excise.model.tables import I32, I64, Accounts, Events, Family, Traffic
-from excise.outcome import about, account_table, harvest_table, present
+from excise.outcome import about, account_table, harvest_table, present, worth_telling
 from excise.pipeline import complete, hold, join, weigh, with_duplicates
 from excise.settings import Settings
 from excise.sketch.available import SEEN, available_kinds
 from excise.sketch.lexicon import load_pack
 from excise.sketch.side import align_accounts, code_events
-from excise.spark import frames, relations, sharing
+from excise.spark import frames, grouped, relations, sharing
 from excise.spark.buckets import Shared
 from excise.spark.files import Found, Options, find
 from excise.spark.frames import Gathered
-from excise.spark.members import Uses
+from excise.spark.grouped import Asked
+from excise.spark.members import Grouping, Members, Named, Uses, Wanted
 from excise.spark.reading import Reader
 from excise.spark.relations import People
 from excise.spark.session import connected
-from excise.spark.sharing import Fact
 from excise.spark.texts import Texts
 
 if TYPE_CHECKING:
@@ -67,14 +69,13 @@ def scan(
     pseudonymise: Pseudonymiser | None = None,
     settings: Settings | None = None,
     memory: int | None = None,
-    spill: Path | None = None,
     window: int | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Find the campaigns in `source` (a folder that every machine sees, or an object store's address) on the cluster of `master`.
 
-    The result is that of `pipeline.scan` for the same rows and settings. `memory` and `spill` bound the tables that come to
-    the driver: accounts, habits, and the exchanges of accounts in clusters. Raises the errors of `excise.errors`.
+    The result is that of `pipeline.scan` for the same rows and settings. `memory` bounds what comes to the driver: accounts,
+    habits, and the harvest. Raises the errors of `excise.errors`.
     """
     if is_database(str(source)):
         raise UsageError(
@@ -84,7 +85,7 @@ def scan(
         )
     settings = settings or Settings()
     clock = Clock(progress or Silence())
-    budget = Budget(memory or memory_there() // 2, spill or Path(tempfile.gettempdir()))
+    budget = Budget(memory or memory_there() // 2, Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix="excise-") as staging, ExitStack() as stack:
         with clock.stage("reading"):
             options = Options(format, pseudonymise)
@@ -100,20 +101,20 @@ def scan(
             stack.callback(whole.survey.unpersist)
         detectors = usable(DETECTORS, whole.traffic)
         with clock.stage("linking"):
-            ties, facts = job.tie(whole, detectors)
-            clusters = join(ties, whole.traffic, settings)
-            clusters = complete(clusters, ties, whole.traffic, settings, partial(job.count_users, whole))
-            traffic, held = job.members(whole, clusters, facts, budget)
-            clusters = hold(clusters, ties, traffic, settings, held=held)
+            ties, traffic, places = job.tie(whole, detectors)
+            clusters = join(ties, traffic, settings)
+            clusters = complete(clusters, ties, traffic, settings, partial(job.count_users, whole))
+            group = job.answer(whole, clusters, traffic)
+            clusters = hold(clusters, ties, traffic, settings, held=(clusters.matched, clusters.wrapper))
         with clock.stage("judging"):
-            findings = weigh(detectors, traffic, clusters, settings, cores())
+            findings, signals = weigh(detectors, traffic, clusters, settings, cores())
+            telling = np.unique(np.concatenate([places[:0], *(places[rows] for rows in signals.values())]))
+            traffic, clusters, findings = job.name(whole, group, telling, traffic, clusters, findings, budget)
         with clock.stage("describing"):
             texts = Texts(session, found, options, tuple(i for told in gathered.told for i in told.inputs))
             campaigns, order = present(findings, detectors, traffic, clusters, texts, settings)
-            everybody = replace(traffic, accounts=whole.traffic.accounts)
-            everybody.know("period", whole.people.period)
-            tables = account_table(everybody, findings, order), harvest_table(traffic, findings, order, texts)
-        info = about(texts, everybody, detectors, campaigns, tables, whole.rejected, settings, clock)
+            tables = account_table(traffic, findings, order), harvest_table(traffic, findings, order, texts)
+        info = about(texts, traffic, detectors, campaigns, tables, whole.rejected, settings, clock)
     return Run({**info, "version": __version__}, tuple(campaigns), *tables)
 
 
@@ -218,8 +219,8 @@ class Job:
             available_kinds(seen, accounts, events, has_accounts=sides.accounts is not None),
         )
 
-    def tie(self, whole: Whole, detectors: Sequence[Detector]) -> tuple[list[Ties], tuple[Fact, ...]]:
-        """Find what accounts share on the cluster, and tie them by it here."""
+    def tie(self, whole: Whole, detectors: Sequence[Detector]) -> tuple[list[Ties], Traffic, I64]:
+        """Find what accounts share on the cluster, and tie them by it here; also the exchanges that show it, and their places."""
         accounts = whole.traffic.accounts
         self._name("look for texts, answers and blocks that come again")
         facts = (
@@ -231,9 +232,10 @@ class Job:
         keys = sharing.shared_keys(self.session, whole.survey, accounts)
         exchanges, places = sharing.witnesses(facts, keys, whole.people)
         traffic = replace(whole.traffic, exchanges=exchanges)
+        traffic.learn(whole.traffic)
         for fact in facts:
             fact.tell(traffic, places)
-        return find_ties(detectors, traffic, self.settings.detect, threads=cores()), facts
+        return find_ties(detectors, traffic, self.settings.detect, threads=cores()), traffic, places
 
     def count_users(
         self,
@@ -256,26 +258,44 @@ class Job:
             out[pair] = count
         return out
 
-    def members(
-        self, whole: Whole, clusters: Clusters, facts: Sequence[Fact], budget: Budget
-    ) -> tuple[Traffic, Held]:
-        """Bring the exchanges of accounts in clusters, and let them know what was found in all exchanges."""
-        known, n = whole.traffic, len(whole.people.hashes)
-        mine = np.flatnonzero(clusters.label >= 0)
-        rows = int(whole.people.volume[mine].sum())
-        budget.check(rows, n)
-        tokens = cluster_tokens(known.habits, clusters, self._share_inside())
-        sent = self._send((whole.people.hashes[mine], clusters.label[mine], tokens))
-        self._name("bring exchanges of clusters")
-        brought = frames.members(whole.gathered.buckets, whole.shared, sent, budget.store(rows))
-        code = np.searchsorted(whole.people.hashes, brought.hashes).astype(np.int32)
-        exchanges = replace(brought.exchanges, account=code[brought.exchanges.account])
-        starts = np.append(0, np.cumsum(np.bincount(exchanges.account, minlength=n)))
-        traffic = replace(known, exchanges=exchanges, accounts=replace(known.accounts, starts=starts))
-        traffic.learn(known)
-        for fact in facts:
-            fact.tell(traffic, brought.places)
-        return traffic, brought.held
+    def answer(self, whole: Whole, clusters: Clusters, traffic: Traffic) -> Grouping:
+        """Let traffic know what is asked of exchanges of accounts in clusters; return who these are, as the executors know it."""
+        asked = self._asked(whole, clusters)
+        tokens = cluster_tokens(traffic.habits, clusters, self._share_inside())
+        group = Grouping(whole.people.hashes[asked.mine], clusters.label[asked.mine], tokens)
+        self._name("count what clusters sent")
+        fresh_runs = int(relations.parameters(prompt_novelty.DETECTOR, self.settings)["fresh_runs"])
+        grouped.bring_answers(asked, Members(whole.shared, self._send(group)), traffic, fresh_runs)
+        return group
+
+    def name(
+        self,
+        whole: Whole,
+        group: Grouping,
+        telling: I64,
+        traffic: Traffic,
+        clusters: Clusters,
+        findings: Sequence[Finding],
+        budget: Budget,
+    ) -> tuple[Traffic, Clusters, list[Finding]]:
+        """Name the harvest of the accused (`telling`: places that show a signal): from here on traffic holds these exchanges and no others."""
+        asked, told = self._asked(whole, clusters), worth_telling(findings)
+        accused, asking = accused_of(findings, len(clusters.label))
+        of_account = np.full(len(clusters.label), -1, np.int32)
+        for k, finding in enumerate(told):
+            of_account[subject_of(finding)] = k
+        wanted = Wanted(group, accused[asked.mine], asking[asked.mine], of_account[asked.mine], telling)
+        self._name("name the harvest")
+        harvest = grouped.bring_harvest(asked, Named(whole.shared, self._send(wanted)), len(told), budget)
+        named = replace(traffic, exchanges=harvest.exchanges)
+        named.learn(traffic)
+        named.know(LIVES, harvest.lives)
+        clusters = replace(clusters, matched=harvest.held[0], wrapper=harvest.held[1])
+        rows = np.arange(len(harvest.exchanges))
+        return named, clusters, with_harvest(findings, clusters, harvest.exchanges.account, rows)
+
+    def _asked(self, whole: Whole, clusters: Clusters) -> Asked:
+        return Asked(self.session, whole.gathered.buckets, np.flatnonzero(clusters.label >= 0), clusters)
 
     def _share_inside(self) -> float:
         return relations.parameters(shared_wrapper.DETECTOR, self.settings)["share_inside"]

@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 class Fact:
     """A coincidence of exchanges that a detector found, by its name (`Traffic.once`): places of them, and their accounts.
 
-    One column of places and the accounts beside it (`other`), or two columns.
+    One column of places and the accounts beside it (`other`), or two columns. `texts`: of those places, where they matter.
     """
 
     name: str
     places: tuple[I64, ...]
     owners: tuple[I32, ...]
     other: I32 | None = None
+    texts: tuple[U64, ...] = ()
 
     def tell(self, traffic: Traffic, places: I64) -> None:
         """Let traffic know it, as positions among `places` (ascending); what is not there is left out."""
@@ -111,7 +112,10 @@ def same_texts(survey: DataFrame, known: People, settings: Settings) -> Fact:
     )
     first, second = multiplicity.coincidences(_only(e, known), p)
     return Fact(
-        multiplicity.coincidences_name(p), (place[first], place[second]), (account[first], account[second])
+        multiplicity.coincidences_name(p),
+        (place[first], place[second]),
+        (account[first], account[second]),
+        texts=(e.doc[first], e.doc[second]),
     )
 
 
@@ -214,9 +218,13 @@ def witnesses(facts: Sequence[Fact], keys: Keys, known: People) -> tuple[Exchang
     owner = np.concatenate([np.zeros(0, np.int32), *(o for f in facts for o in f.owners)])
     places, first = np.unique(place, return_index=True)
     none = np.zeros(len(places), np.uint64)
+    doc = np.zeros(len(places) + len(keys.key), np.uint64)
+    for fact in facts:
+        for where, text in zip(fact.places, fact.texts, strict=False):
+            doc[np.searchsorted(places, where)] = text
     held = {
         name: np.append(none, np.where(keys.kind == wanted, keys.key, np.uint64(0)))
         for name, wanted in (("session", SESSION), ("device", DEVICE), ("net", NET))
     }
     account = np.append(owner[first], known.codes(keys.holder))
-    return some(len(account), account=account, **held), places
+    return some(len(account), account=account, doc=doc, **held), places
