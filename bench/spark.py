@@ -145,7 +145,10 @@ def main() -> None:
         print(
             f"load average {os.getloadavg()[0]:.1f}; wall {wall:.0f} s; CPU of the workers {cpu:.0f} s, {1e6 * cpu / rows:.0f} µs an exchange;"
         )
-        print(f"embedded {alone:.0f} CPU s, {1e6 * alone / rows:.0f} µs an exchange")
+        driver = sum(stage["cpu_seconds"] for stage in run["timing"]["stages"])
+        print(
+            f"embedded {alone:.0f} CPU s, {1e6 * alone / rows:.0f} µs an exchange; the driver's Python {driver:.1f} CPU s, {1e6 * driver / rows:.2f} µs"
+        )
         print(
             f"peaks, MiB: {watch.peaks}; driver's Python {run['timing']['peak_bytes'] >> 20}; executors' disk at most {watch.disk / rows:.0f} bytes an exchange\n"
         )

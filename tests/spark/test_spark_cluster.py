@@ -67,14 +67,16 @@ def test_addresses_are_read_as_paths_are(cluster, larger, expected, tmp_path):
         assert (expected / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
 
 
-def test_a_worker_that_is_killed_in_the_middle_changes_nothing(larger, expected, tmp_path):
-    """It is killed with what it had sketched, when it holds some of it; the other one makes that again."""
+@pytest.mark.parametrize("tables", [1, 5])
+def test_a_worker_that_is_killed_in_the_middle_changes_nothing(larger, expected, tables, tmp_path):
+    """It is killed with what it had sketched, or when it answers what is asked of clusters; the other one makes that again."""
     needs_java()
     with standalone(tmp_path / "cluster") as mine:
         process = mine.scan(larger, tmp_path / "run")
-        victim = mine.workers[0]
-        while not victim.kept() and process.poll() is None:
-            time.sleep(0.1)
+        victim, held = mine.workers[0], set()
+        while len(held) < tables and process.poll() is None:
+            time.sleep(0.05)
+            held |= {path.name.split("_")[1] for path in victim.kept()}
         assert process.poll() is None, mine.ended(process)
         victim.kill()
         status, said = mine.ended(process)

@@ -170,6 +170,7 @@ def test_an_error_of_a_file_is_raised_as_what_it_was():
         (["--engine", "spark", "--threads", "2"], "--threads"),
         (["--engine", "spark", "--state", "s"], "--state"),
         (["--engine", "spark", "--edge", "e.csv"], "--edge"),
+        (["--engine", "spark", "--spill", "s"], "--spill"),
     ],
 )
 def test_options_of_the_other_engine_are_refused(words, said, world, tmp_path):

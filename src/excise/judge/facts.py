@@ -49,17 +49,17 @@ class Facts:
     wrapped_share: float
 
 
-WRAPPED: Final = "wrapped exchanges"
+COUNTS: Final = "wrapped exchanges"
 WORLDS: Final = "worlds of accounts"
-LIVES: Final = "lives of clusters"
-"""Names of what `count_wrapped`, `worlds` and `lives` say (`Traffic.ask`)."""
+SPANS: Final = "spans of clusters"
+"""Names of what `count_wrapped`, `worlds` and `spans` say (`Traffic.ask`)."""
 
 
 def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     """Return the facts of every cluster. O(n log n) in the wrapped exchanges."""
-    counts = traffic.ask(WRAPPED, lambda: count_wrapped(traffic, clusters))
+    counts = traffic.ask(COUNTS, lambda: count_wrapped(traffic, clusters))
     people = traffic.ask(WORLDS, lambda: worlds(traffic, clusters))
-    life = traffic.ask(LIVES, lambda: lives(traffic, clusters))
+    span = traffic.ask(SPANS, lambda: spans(traffic, clusters))
     volume = traffic.accounts.volume()
     return [
         _facts(
@@ -67,7 +67,7 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
             clusters.of(k),
             volume,
             people,
-            *(c[k] for c in (*counts, *life, clusters.items)),
+            *(c[k] for c in (*counts, *span, clusters.items)),
         )
         for k in range(len(clusters))
     ]
@@ -131,7 +131,7 @@ def worlds(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64]:
     return users, count_distinct(e.account, (e.system + 1).astype(np.uint64), accounts)
 
 
-def lives(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64, F64]:
+def spans(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64, F64]:
     """Return, for each cluster's wrapped exchanges, how many carry the most common system prompt, the first's time (0: none), and `days_between`."""
     e, rows = traffic.exchanges, clusters.wrapped_rows(traffic.exchanges)
     label = clusters.label[e.account[rows]]

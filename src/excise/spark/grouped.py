@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -77,7 +77,7 @@ def bring_answers(asked: Asked, work: Members, traffic: Traffic, fresh_runs: int
     for name, answer in (each | sums).items():
         traffic.know(name, answer)
     traffic.know(synchrony.HOURS, _hours(streams(found, AT_WORK), mine))
-    _know_whole(asked, found, traffic, sums[facts.WRAPPED][0], fresh_runs)
+    _know_whole(asked, found, traffic, sums[facts.COUNTS][0], fresh_runs)
     found.unpersist()
 
 
@@ -103,7 +103,7 @@ def _know_whole(asked: Asked, found: DataFrame, traffic: Traffic, total: I64, fr
     begun = np.array([times[k][0] if k in times else 0 for k in range(len(total))], np.int64)
     days = np.array([facts.days_between(times.get(k, {}), n) for k, n in enumerate(total.tolist())])
     traffic.know(matching.ITEMS, counts[ITEMS] / np.maximum(total, 1))
-    traffic.know(facts.LIVES, (counts[PROMPT], begun, days))
+    traffic.know(facts.SPANS, (counts[PROMPT], begun, days))
     traffic.know(prompt_novelty.NEW, (total.astype(np.float64), counts[NEW].astype(np.float64)))
 
 
@@ -142,11 +142,8 @@ def _whole(found: DataFrame, wanted: DataFrame, fresh_runs: int) -> DataFrame:
     )
 
 
-_NOWHERE: Final = 0
-
-
 def _told(what: int, frame: DataFrame, place: Column | None = None) -> DataFrame:
-    where = F.lit(_NOWHERE).cast("long") if place is None else place
+    where = F.lit(0).cast("long") if place is None else place
     return frame.select(F.lit(what).alias("what"), "cluster", where.alias("place"), "value")
 
 

@@ -22,6 +22,7 @@ from excise.detect import (
     synchrony,
 )
 from excise.detect.matching import Held, count_uses, match_rows
+from excise.detect.repeats import LOW
 from excise.judge import decide, facts
 from excise.judge.campaigns import life_of
 from excise.judge.harvest import harvest_rows
@@ -46,7 +47,7 @@ EACH: Final[dict[str, Answer]] = {
 SUMS: Final[dict[str, Answer]] = {
     elicitation.ASKING: elicitation.count_asking,
     no_consumer.SINGLE: no_consumer.count_single,
-    facts.WRAPPED: facts.count_wrapped,
+    facts.COUNTS: facts.count_wrapped,
 }
 """What is asked of each cluster and may be added up over its accounts."""
 ANSWERS: Final = f"{NARROW}, data binary"
@@ -62,6 +63,26 @@ ANSWERS: Final = f"{NARROW}, data binary"
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of clusters (`matching.cluster_tokens`), those of cluster k at `starts[k]:starts[k + 1]`: a bucket needs a few clusters' only."""
+
+    keys: U64
+    starts: I64
+
+    def of(self, clusters: I32) -> U64:
+        """Return the tokens of these clusters."""
+        each = [self.keys[self.starts[k] : self.starts[k + 1]] for k in np.unique(clusters).tolist()]
+        return np.concatenate([self.keys[:0], *each])
+
+
+def by_cluster(tokens: U64, clusters: int) -> Tokens:
+    """Sort tokens by their clusters."""
+    cluster = (tokens & LOW).astype(np.int64)
+    order = np.argsort(cluster, kind="stable")
+    return Tokens(tokens[order], np.searchsorted(cluster[order], np.arange(clusters + 1)))
+
+
+@dataclass(frozen=True, slots=True)
 class Uses(Work):
     """How often accounts use a wrapper of clusters that they are not in (`pair long, uses long`)."""
 
@@ -74,7 +95,7 @@ class Uses(Work):
             mine = np.flatnonzero(np.isin(account, bucket.hashes))
             if len(mine):
                 code = np.searchsorted(bucket.hashes, account[mine]).astype(np.int32)
-                uses = count_uses(bucket.traffic, tokens, code, cluster[mine])
+                uses = count_uses(bucket.traffic, tokens.of(cluster[mine]), code, cluster[mine])
                 yield pa.record_batch({"pair": mine, "uses": uses})
 
 
@@ -84,7 +105,7 @@ class Grouping:
 
     hashes: U64
     cluster: I32
-    tokens: U64
+    tokens: Tokens
 
     def find(self, bucket: Bucket) -> tuple[I32, I32]:
         """Return the accounts of a bucket that are in clusters: codes there, and positions here."""
@@ -96,7 +117,7 @@ class Grouping:
         """Return the clusters of all accounts of a bucket (but these: -1), and what exchanges hold of them."""
         label = np.full(len(bucket.hashes), -1, np.int32)
         label[codes] = self.cluster[mine]
-        return label, match_rows(bucket.traffic, self.tokens, label)
+        return label, match_rows(bucket.traffic, self.tokens.of(label[codes]), label)
 
 
 @dataclass(frozen=True, slots=True)

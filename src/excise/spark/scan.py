@@ -42,7 +42,7 @@ from excise.spark.buckets import Shared
 from excise.spark.files import Found, Options, find
 from excise.spark.frames import Gathered
 from excise.spark.grouped import Asked
-from excise.spark.members import Grouping, Members, Named, Uses, Wanted
+from excise.spark.members import Grouping, Members, Named, Uses, Wanted, by_cluster
 from excise.spark.reading import Reader
 from excise.spark.relations import People
 from excise.spark.session import connected
@@ -252,7 +252,7 @@ class Job:
         self._name("count uses of wrappers")
         if len(account):
             tokens = cluster_tokens(traffic.habits, clusters, share_inside, np.inf)
-            asked = self._send((tokens, whole.people.hashes[account], cluster))
+            asked = self._send((by_cluster(tokens, len(clusters)), whole.people.hashes[account], cluster))
             uses = whole.gathered.buckets.mapInArrow(Uses(whole.shared, asked), "pair long, uses long")
             pair, count = frames.columns(uses, "pair", "uses")
             out[pair] = count
@@ -262,7 +262,9 @@ class Job:
         """Let traffic know what is asked of exchanges of accounts in clusters; return who these are, as the executors know it."""
         asked = self._asked(whole, clusters)
         tokens = cluster_tokens(traffic.habits, clusters, self._share_inside())
-        group = Grouping(whole.people.hashes[asked.mine], clusters.label[asked.mine], tokens)
+        group = Grouping(
+            whole.people.hashes[asked.mine], clusters.label[asked.mine], by_cluster(tokens, len(clusters))
+        )
         self._name("count what clusters sent")
         fresh_runs = int(relations.parameters(prompt_novelty.DETECTOR, self.settings)["fresh_runs"])
         grouped.bring_answers(asked, Members(whole.shared, self._send(group)), traffic, fresh_runs)
