@@ -117,10 +117,10 @@ def survey(buckets: DataFrame, shared: Any) -> DataFrame:
     return buckets.mapInArrow(Survey(shared), NARROW).persist(KEPT)
 
 
-def streams(frame: DataFrame, kind: int) -> list[pa.Table]:
-    """Bring the Arrow streams of a kind, in the order of the buckets."""
-    (data,) = columns(frame.filter(F.col("kind") == kind).orderBy("key"), "data")
-    return [from_stream(d) for d in data]
+def streams(frame: DataFrame, *kinds: int) -> list[list[pa.Table]]:
+    """Bring the Arrow streams of each of these kinds, in the order of the buckets."""
+    kind, data = columns(frame.filter(F.col("kind").isin(*kinds)).orderBy("key"), "kind", "data")
+    return [[from_stream(d) for d in data[kind == wanted]] for wanted in kinds]
 
 
 def columns(frame: DataFrame, *names: str) -> list[np.ndarray]:

@@ -64,19 +64,20 @@ def bring_answers(asked: Asked, work: Members, traffic: Traffic, fresh_runs: int
         exchanges=some(0),
         accounts=replace(traffic.accounts, starts=np.zeros(len(clusters.label) + 1, np.int64)),
     )
+    of_accounts, of_clusters, at_work = streams(found, OF_ACCOUNTS, OF_CLUSTERS, AT_WORK)
     each = {name: function(nothing, clusters) for name, function in EACH.items()}
-    for table in streams(found, OF_ACCOUNTS):
+    for table in of_accounts:
         who = mine[table["account"].to_numpy()]
         for column, values in columns_of(each).items():
             values[who] = table[column].to_numpy()
     sums = {name: function(nothing, clusters) for name, function in SUMS.items()}
-    for table in streams(found, OF_CLUSTERS):
+    for table in of_clusters:
         which = table["cluster"].to_numpy()
         for column, values in columns_of(sums).items():
             values[which] += table[column].to_numpy()
     for name, answer in (each | sums).items():
         traffic.know(name, answer)
-    traffic.know(synchrony.HOURS, _hours(streams(found, AT_WORK), mine))
+    traffic.know(synchrony.HOURS, _hours(at_work, mine))
     _know_whole(asked, found, traffic, sums[facts.COUNTS][0], fresh_runs)
     found.unpersist()
 
@@ -161,7 +162,7 @@ def bring_harvest(asked: Asked, work: Named, groups: int, budget: Budget) -> Har
     found = asked.buckets.mapInArrow(work, NAMED).persist(KEPT)
     (rows,) = columns(of(found, HARVEST).agg(F.coalesce(F.sum("rows"), F.lit(0)).alias("rows")), "rows")
     budget.check(int(rows[0]), len(asked.clusters.label))
-    harvest, lives = (streams(found, kind) for kind in (HARVEST, LIFE))
+    harvest, lives = streams(found, HARVEST, LIFE)
     found.unpersist()
     if not harvest:
         return Harvest(some(0), (np.zeros(0, np.int32), np.zeros(0, np.uint64)), _lives(lives, groups))

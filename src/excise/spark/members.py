@@ -220,7 +220,7 @@ class Named(Work):
             told = wanted.told[mine]
             lives = [_life(bucket, k, codes[told == k]) for k in np.unique(told[told >= 0]).tolist()]
             if lives:
-                yield _named(LIFE, bucket, pa.concat_tables(lives))
+                yield _named(LIFE, bucket, pa.concat_tables(lives).combine_chunks())
             accused = wanted.accused[mine]
             if accused.any():
                 yield _named(HARVEST, bucket, _harvest(bucket, wanted, codes[accused], mine[accused]))
@@ -248,13 +248,13 @@ def _harvest(bucket: Bucket, wanted: Wanted, codes: I32, mine: I32) -> pa.Table:
 def _life(bucket: Bucket, told: int, codes: I32) -> pa.Table:
     life = life_of(bucket.traffic, codes)
     same = {"told": told, "first": life.first, "last": life.last}
-    n = len(life.exchanges)
+    days = np.flatnonzero(life.exchanges)
     return pa.table(
         {
-            **{name: np.full(n, value, np.int64) for name, value in same.items()},
-            "day": life.first_day + np.arange(n),
-            "exchanges": life.exchanges,
-            "active": life.active,
+            **{name: np.full(len(days), value, np.int64) for name, value in same.items()},
+            "day": life.first_day + days,
+            "exchanges": life.exchanges[days],
+            "active": life.active[days],
         }
     )
 
