@@ -1,6 +1,7 @@
 """What executors say of a bucket of whole accounts adds up to what the embedded engine finds in all exchanges."""
 
 from dataclasses import fields, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from excise import pipeline
-from excise.detect import DETECTORS, matching, prompt_novelty, synchrony
+from excise.detect import DETECTORS, block_replay, echo, matching, multiplicity, prompt_novelty, synchrony
 from excise.detect.run import usable
 from excise.engine.budget import Budget
 from excise.engine.progress import Clock, Silence
@@ -23,6 +24,7 @@ from excise.spark.buckets import PLACE_SHIFT, Bucket, bare
 from excise.spark.grouped import _lives
 from excise.spark.members import EACH, SUMS, Grouping, Wanted, _harvest, _life, by_cluster, columns_of, only
 from excise.spark.relations import parameters
+from excise.spark.sharing import Fact
 
 PARTS = 3
 
@@ -41,15 +43,21 @@ def scanned(world, tmp_path_factory):
     return traffic, clusters, name_harvest(traffic, clusters, signals, findings), signals
 
 
+def taken(exchanges, rows):
+    columns = {f.name: getattr(exchanges, f.name) for f in fields(exchanges)}
+    return replace(
+        exchanges, **{n: c.take(rows) if isinstance(c, Ragged) else c[rows] for n, c in columns.items()}
+    )
+
+
 def buckets(traffic):
     """Cut traffic into whole accounts: the position of the first row of each, its first account, and the bucket."""
     e, a = traffic.exchanges, traffic.accounts
     cuts = np.linspace(0, len(a), PARTS + 1).astype(int).tolist()
     for number, (low, high) in enumerate(pairwise(cuts)):
         rows = np.arange(a.starts[low], a.starts[high])
-        columns = {f.name: getattr(e, f.name) for f in fields(e)}
-        some = {n: c.take(rows) if isinstance(c, Ragged) else c[rows] for n, c in columns.items()}
-        exchanges = replace(e, **some | {"account": (some["account"] - low).astype(np.int32)})
+        some = taken(e, rows)
+        exchanges = replace(some, account=(some.account - low).astype(np.int32))
         part = bare(exchanges, traffic.systems, a.hash[low:high], a.starts[low : high + 1] - a.starts[low])
         yield (
             rows,
@@ -104,6 +112,39 @@ def test_new_material_is_what_an_exchange_has_first(scanned):
     assert np.array_equal(new, prompt_novelty.novel(traffic, clusters, rows, runs))
 
 
+def test_judging_needs_answers_and_coincidences_and_no_other_exchange(scanned):
+    """What the driver of a cluster has; a detector that reads more of exchanges than it asks by a name differs here."""
+    traffic, clusters, findings, _ = scanned
+    chosen = {d.id: parameters(d, Settings()) for d in DETECTORS}
+    pairs = multiplicity.coincidences(traffic, chosen["multiplicity"])
+    runs = int(chosen["echo"]["runs"])
+    giver, replayed = block_replay.foreign_replays(traffic)
+    source, echoed = echo.echoes(traffic, runs=runs)
+    rows = np.unique(np.concatenate([*pairs, replayed, echoed]))
+    few = replace(traffic, exchanges=taken(traffic.exchanges, rows))
+    few.learn(traffic)
+    for name, places, other in (
+        (multiplicity.coincidences_name(chosen["multiplicity"]), pairs, None),
+        (block_replay.REPLAYS, (replayed,), giver),
+        (echo.echoes_name(runs), (echoed,), source),
+    ):
+        Fact(name, places, (), other).tell(few, rows)
+    fresh_runs = int(chosen["prompt-novelty"]["fresh_runs"])
+    whole = {
+        synchrony.HOURS: synchrony.active_hours,
+        facts.SPANS: facts.spans,
+        prompt_novelty.NEW: partial(prompt_novelty.count_new, fresh_runs=fresh_runs),
+    }
+    for name, answer in (EACH | SUMS | whole).items():
+        few.know(name, answer(traffic, clusters))
+    none = replace(clusters, matched=clusters.matched[:0], wrapper=clusters.wrapper[:0])
+    again, _ = pipeline.weigh(usable(DETECTORS, few), few, none, Settings())
+    for one, other in zip(findings, again, strict=True):
+        assert one.judgement == other.judgement
+        assert np.array_equal(one.belonging, other.belonging)
+        assert np.array_equal(one.accused, other.accused)
+
+
 def test_the_harvest_of_parts_is_the_harvest(scanned):
     traffic, clusters, findings, signals = scanned
     accused, asking = accused_of(findings, len(traffic.accounts))
@@ -147,3 +188,10 @@ def test_tenths_are_quantiles(size):
     known = {p: int(at[p]) for low in facts.tenths(size) for p in (int(low), min(int(low) + 1, size - 1))}
     exact = np.ptp(np.quantile(at, (0.1, 0.9))) / (24 * facts.HOUR)
     assert facts.days_between(known, size) == facts.days_between(at, size) == pytest.approx(exact)
+
+
+def test_an_answer_that_is_known_is_not_derived_and_another_is_not_kept(scanned):
+    traffic = replace(scanned[0])
+    assert [traffic.ask("clusters", lambda k=k: k) for k in (1, 2)] == [1, 2]
+    traffic.know("clusters", 3)
+    assert traffic.ask("clusters", lambda: 4) == 3

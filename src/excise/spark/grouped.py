@@ -105,7 +105,8 @@ def _know_whole(asked: Asked, found: DataFrame, traffic: Traffic, total: I64, fr
     days = np.array([facts.days_between(times.get(k, {}), n) for k, n in enumerate(total.tolist())])
     traffic.know(matching.ITEMS, counts[ITEMS] / np.maximum(total, 1))
     traffic.know(facts.SPANS, (counts[PROMPT], begun, days))
-    traffic.know(prompt_novelty.NEW, (total.astype(np.float64), counts[NEW].astype(np.float64)))
+    new = counts[NEW] if fresh_runs > 0 else total  # an exchange without any run has none first
+    traffic.know(prompt_novelty.NEW, (total.astype(np.float64), new.astype(np.float64)))
 
 
 def _wanted(session: SparkSession, total: I64) -> DataFrame:
