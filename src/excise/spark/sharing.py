@@ -195,14 +195,15 @@ def _beside(lists: Ragged, before: int, after: int) -> Ragged:
 
 
 def some(rows: int, **given: Any) -> Exchanges:
-    """Return exchanges of which only some columns are known; the others say "absent"."""
+    """Return exchanges of which only some columns are known; the others say "absent", in no memory."""
+    absent = {name: -1 if name == "system" else 0 for name in FIXED}
     plain: dict[str, Any] = {
-        name: np.full(rows, given.get(name, -1 if name == "system" else 0), kind)
-        if np.ndim(given.get(name, 0)) == 0
-        else given[name]
+        name: given[name]
+        if np.ndim(given.get(name, 0))
+        else np.broadcast_to(np.asarray(given.get(name, absent[name]), kind), rows)
         for name, kind in FIXED.items()
     }
-    none = Ragged(np.zeros(rows + 1, np.int64), np.zeros(0, np.uint64))
+    none = Ragged(np.broadcast_to(np.int64(0), rows + 1), np.zeros(0, np.uint64))
     lists: dict[str, Any] = {name: given.get(name, none) for name in LISTS}
     return Exchanges(**plain, **lists)
 
