@@ -39,9 +39,10 @@ class Token:
             and max(scripts) > LATIN
         )
         h = keys[WORD_KEY]
-        for folded, script, _ in self.letters:
-            h = (h ^ (script if mixed and script > LATIN else folded)) * keys[LETTER_KEY] & MASK
-        return mix(h)
+        word = "".join(chr(s if mixed and s > LATIN else folded) for folded, s, _ in self.letters).encode()
+        for at in range(0, len(word), 8):
+            h = mix((h ^ int.from_bytes(word[at : at + 8], "little")) * keys[LETTER_KEY] & MASK)
+        return h
 
 
 def events(text: bytes) -> list[Token | str]:

@@ -48,7 +48,7 @@ from excise.sketch.marks import (
     read_tag,
     start_text,
 )
-from excise.sketch.sampling import drawing_room, keep, limit_of, room_for, sample_windows, settle
+from excise.sketch.sampling import drawing_room, keep, limit_of, sample_windows, settle
 from excise.sketch.tokens import CARRY, scan_chunk, scan_table, scratch
 
 U32 = npt.NDArray[np.uint32]
@@ -142,19 +142,19 @@ def sketch_rows(
     room: Any,
     fixed: Any,
     lists: Any,
-) -> Any:
-    """Fill `fixed` (tokens, doc, head, tail, cues) and the offsets in `lists`; give the three flat samples."""
+    first: int,
+) -> int:
+    """Fill `fixed` (tokens, doc, head, tail, cues) and `lists` from row `first` on; the row for which a list lacks room, or n."""
     (narrow_limit, narrow_cap), (wide_limit, wide_cap), mark_cap = rules
     chunk, scanner, narrow_room, wide_room = room
     out_tokens, out_doc, out_head, out_tail, out_cues = fixed
     shingle_offsets, shingles, wide_offsets, wide, mark_offsets, marks = lists
     tokens, state, names = chunk[0], scanner[0], scanner[1]
     base = keys[BASE_KEY]
-    for row in range(len(out_doc)):
+    for row in range(first, len(out_doc)):
         s0, w0, m0 = shingle_offsets[row], wide_offsets[row], mark_offsets[row]
-        shingles = room_for(shingles, s0, narrow_cap)
-        wide = room_for(wide, w0, wide_cap)
-        marks = room_for(marks, m0, mark_cap + 1)
+        if s0 + narrow_cap > len(shingles) or w0 + wide_cap > len(wide) or m0 + mark_cap > len(marks):
+            return row
         ns, nw, nm, total, doc, found = _NONE, _NONE, _NONE, _NONE, np.uint64(0), np.uint64(0)
         low, low_wide = narrow_limit, wide_limit
         at, end = offsets[row], offsets[row + 1]
@@ -162,7 +162,7 @@ def sketch_rows(
             at = end
         start_text(state, names)
         while at < end:
-            at, n, m, k = scan_chunk(data, at, end, table, keys, chunk)
+            at, n, m, k = scan_chunk(data, at, end, table, keys, chunk, mark_cap > 0)
             have = min(total, CARRY)
             for i in range(CARRY, CARRY + n):
                 doc = doc * keys[DOC_KEY] + tokens[i]
@@ -197,7 +197,15 @@ def sketch_rows(
             nm = keep(marks, m0, nm, mark_cap, mark_of(names[HEADING], HEADING, keys[MARK_KEY]))
         out_tokens[row], out_cues[row] = total, found
         shingle_offsets[row + 1], wide_offsets[row + 1], mark_offsets[row + 1] = s0 + ns, w0 + nw, m0 + nm
-    return shingles, wide, marks
+    return len(out_doc)
+
+
+def _with_room(offsets: I64, values: U64, row: int, cap: int) -> U64:
+    """Return a list with room for `cap` values more than rows before `row` hold, and for as many rows again."""
+    used = int(offsets[row])
+    if used + cap <= len(values):
+        return values
+    return np.append(values[:used], np.empty(used + cap, np.uint64))
 
 
 def sketch_text(
@@ -237,25 +245,25 @@ def sketch_text(
         (limit_of(wide_rate), wide_cap if wide else 0),
         mark_cap if marks else 0,
     )
-    lists = (
-        np.zeros(n + 1, np.int64), np.empty(64 + (n + size // (5 * shingle_rate) if narrow else 0), np.uint64),
-        np.zeros(n + 1, np.int64), np.empty(64 + (n + size // (5 * wide_rate) if wide else 0), np.uint64),
-        np.zeros(n + 1, np.int64), np.empty(64 + (2 * n if marks else 0), np.uint64),
-    )  # fmt: skip
+    caps = rules[0][1], rules[1][1], rules[2]
+    ends = [np.zeros(n + 1, np.int64) for _ in caps]
+    usual = n + size // (5 * shingle_rate), n + size // (5 * wide_rate), 2 * n
+    flat = [np.empty(64 + (u if cap else 0), np.uint64) for cap, u in zip(caps, usual, strict=True)]
     lookup = NO_CUES if cues is None else (cues.singles, cues.pairs, cues.slots, cues.groups, cues.longest)
     automata = np.zeros((KINDS + 1, FIELDS), np.int64), np.zeros(KINDS + 1, np.uint64)
     room = scratch(), automata, drawing_room(shingle_cap), drawing_room(wide_cap)
-    flat = sketch_rows(
-        data, offsets, valid, scan_table(), sketch_keys(seed), lookup, rules, room, (counts, *u64), lists
-    )
-    ends = (lists[0], lists[2], lists[4])
+    fixed, table, keys, row = (counts, *u64), scan_table(), sketch_keys(seed), 0
+    while row < n:
+        flat = [_with_room(*of_list, row, cap) for *of_list, cap in zip(ends, flat, caps, strict=True)]
+        lists = ends[0], flat[0], ends[1], flat[1], ends[2], flat[2]
+        row = sketch_rows(data, offsets, valid, table, keys, lookup, rules, room, fixed, lists, row)
     s, w, m = (values[: offsets_[-1]].copy() for values, offsets_ in zip(flat, ends, strict=True))
-    return TextSketch(counts, *u64, lists[0], s, lists[2], w, lists[4], m)
+    return TextSketch(counts, *u64, ends[0], s, ends[1], w, ends[2], m)
 
 
 def token_hashes(text: str, *, seed: int) -> U64:
     """Hash the tokens of one text of fewer than 1,000 characters, in order: u64[tokens]."""
     data, offsets, _ = arrow_bytes(pa.array([text], pa.string()))
     chunk = scratch()
-    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], scan_table(), sketch_keys(seed), chunk)
+    _, n, _, _ = scan_chunk(data, offsets[0], offsets[1], scan_table(), sketch_keys(seed), chunk, False)
     return chunk[0][CARRY : CARRY + n].copy()

@@ -42,7 +42,8 @@ def hash_networks(addresses: pa.Array, *, seed: int) -> U64:
         return entries[addresses.indices.fill_null(len(entries) - 1).to_numpy(zero_copy_only=False)]
     data, offsets, valid = arrow_bytes(addresses)
     out, other = np.zeros(len(addresses), np.uint64), np.zeros(len(addresses), np.bool_)
-    _hash_plain(data, offsets, valid, keys_of(seed, 4), _DIGITS, out, other)
+    room = np.empty(_LONGEST, np.uint8), np.empty(8, np.int64)
+    _hash_plain(data, offsets, valid, keys_of(seed, 4), _DIGITS, room, out, other)
     rest = np.flatnonzero(other)
     if len(rest):
         out[rest] = _hash_others(addresses.take(pa.array(rest)), seed)
@@ -56,15 +57,20 @@ def _hash_others(addresses: pa.Array, seed: int) -> U64:
 
 
 @jit
-def _hash_plain(data: Any, offsets: Any, valid: Any, keys: Any, digits: Any, out: Any, other: Any) -> None:
-    """Hash the networks of plain addresses; `other` says which rows are not written in the plain way."""
-    text = np.empty(_LONGEST, np.uint8)
+def _hash_plain(
+    data: Any, offsets: Any, valid: Any, keys: Any, digits: Any, room: Any, out: Any, other: Any
+) -> None:
+    """Hash the networks of plain addresses; `other` says which rows are not written in the plain way.
+
+    `room`: for the text of a network, and for the groups of an address.
+    """
+    text, groups = room
     for i in range(len(out)):
         if len(valid) > 0 and not valid[i]:
             continue
         n = _plain_ipv4(data, offsets[i], offsets[i + 1], text)
         if n == 0:
-            n = _plain_ipv6(data, offsets[i], offsets[i + 1], digits, text)
+            n = _plain_ipv6(data, offsets[i], offsets[i + 1], digits, text, groups)
         if n == 0:
             other[i] = True
         else:
@@ -106,11 +112,10 @@ def _hex(c: int) -> int:
 
 
 @jit
-def _plain_ipv6(data: Any, start: int, end: int, digits: Any, text: Any) -> int:
+def _plain_ipv6(data: Any, start: int, end: int, digits: Any, text: Any, groups: Any) -> int:
     """Write `a:b:c::/48` of an address of hexadecimal groups; its length, or 0 (also for IPv4 inside IPv6)."""
     if end - start < 2 or end - start > 39:
         return 0
-    groups = np.zeros(8, np.int64)
     n, gap, at = 0, -1, start
     if data[at] == _COLON:
         if data[at + 1] != _COLON:

@@ -34,17 +34,6 @@ def keep(sample: Any, start: int, count: int, cap: Any, value: Any) -> int:
 
 
 @jit
-def room_for(sample: Any, used: int, cap: int) -> Any:
-    """Give the sample, or a copy twice as large when `cap` more would not fit."""
-    if used + cap <= len(sample):
-        return sample
-    larger = np.empty(2 * len(sample) + cap, np.uint64)
-    for i in range(used):  # a slice would take seconds to compile
-        larger[i] = sample[i]
-    return larger
-
-
-@jit
 def sample_windows(
     tokens: Any,
     have: int,
