@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-import numba
 import numpy as np
 
 from excise.detect.habits import account_chunks, columns_of, flat
 from excise.detect.pivot import HOUR
 from excise.detect.repeats import find_key, hash_index, pack_key, passes, sieve_of
+from excise.engine.compiled import inlined, uncounted
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
 from excise.model.clusters import WRAPPED, Clusters
@@ -125,7 +125,7 @@ def cluster_tokens(
     return np.asarray(key[mine], np.uint64)
 
 
-@numba.njit(cache=True, nogil=True)
+@uncounted
 def _match_rows(
     tokens: Any, label: I32, system: I32, user: Any, prompt: Any, matched: I32, wrapper: U64
 ) -> None:
@@ -134,7 +134,7 @@ def _match_rows(
             matched[row], wrapper[row] = _match(tokens, system[row], user, row, prompt, np.uint64(label[row]))
 
 
-@numba.njit(cache=True, nogil=True)
+@uncounted
 def _count_uses(
     tokens: Any, account: I32, cluster: I32, starts: I64, system: I32, user: Any, prompt: Any, uses: I64
 ) -> None:
@@ -144,7 +144,7 @@ def _count_uses(
             uses[i] += n >= WRAPPED
 
 
-@numba.njit(cache=True, nogil=True)
+@uncounted
 def _match(
     tokens: Any, system: int, user: Any, row: int, prompt: Any, cluster: np.uint64
 ) -> tuple[int, np.uint64]:
@@ -158,7 +158,7 @@ def _match(
     return a + b + c + d, mark_a + mark_b + mark_c + mark_d
 
 
-@numba.njit(cache=True, nogil=True)
+@inlined
 def _match_list(
     tokens: Any, offsets: I64, values: U64, row: int, cluster: np.uint64
 ) -> tuple[int, np.uint64]:

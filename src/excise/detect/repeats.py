@@ -7,6 +7,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from excise.engine.compiled import inlined, uncounted
 from excise.engine.keys import sort_by
 from excise.model.tables import F64, I32, I64, U64, Bool
 
@@ -117,7 +118,7 @@ def _prompts_used(system: I32, texts: Bool, start: int, end: int) -> I64:
     return out[:m]
 
 
-@numba.njit(cache=True, nogil=True)
+@inlined
 def _say(
     table: U64,
     count: Any,
@@ -148,7 +149,7 @@ def _say(
     return n
 
 
-@numba.njit(cache=True, nogil=True)
+@uncounted
 def use_tokens(
     account: I32, system: I32, lists: Any, texts: Bool, prompts: Any, wanted: Any, last: I32, spread: I32
 ) -> None:
@@ -167,7 +168,7 @@ def use_tokens(
             _use(prompts[2], prompts[3], prompt, who, wanted, last, spread)
 
 
-@numba.njit(cache=True, nogil=True)
+@inlined
 def _use(offsets: I64, values: U64, row: int, account: int, wanted: Any, last: I32, spread: I32) -> None:
     tokens, index, sieve = wanted
     for i in range(offsets[row], offsets[row + 1]):
@@ -223,7 +224,7 @@ def first_slot(key: np.uint64, mask: np.uint64) -> np.uint64:
     return (key * np.uint64(0xD6E8FEB86659FD93)) >> np.uint64(20) & mask
 
 
-@numba.njit(cache=True, nogil=True)
+@inlined
 def find_key(keys: U64, table: I64, key: np.uint64) -> int:
     """Return the position of a key, or -1."""
     mask = np.uint64(len(table) - 1)
@@ -270,7 +271,7 @@ def spread_weights(
             seen[at] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@inlined
 def _collect(
     keys: U64, table: I64, offsets: I64, values: U64, row: int, low: np.uint64, found: I64, n: int
 ) -> int:
