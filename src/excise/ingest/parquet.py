@@ -29,6 +29,9 @@ MAX_BATCH_BYTES: Final = 64 << 20
 _DICTIONARY_BYTES_A_ROW: Final = 16.0
 """Below this a text column is nearly all dictionary; above, decoding to a dictionary costs more than it saves."""
 
+_REPEATS: Final = 8
+"""Text that packs to less than this part is long and comes again and again, beyond what a writer's dictionary holds (1 MB)."""
+
 _PREFETCH_BYTES: Final = 128 << 20
 """Row groups up to this many packed bytes are fetched at once, larger ones in small reads."""
 
@@ -130,7 +133,7 @@ class Decoder:
 def _is_dictionary(chunk: Chunk) -> bool:
     if not chunk.dictionary:
         return False
-    mostly = chunk.dictionary >= chunk.packed / 2
+    mostly = chunk.dictionary >= chunk.packed / 2 or chunk.unpacked >= _REPEATS * chunk.packed
     return mostly or chunk.unpacked <= _DICTIONARY_BYTES_A_ROW * max(chunk.values, 1)
 
 
