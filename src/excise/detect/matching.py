@@ -129,9 +129,20 @@ def cluster_tokens(
 def _match_rows(
     tokens: Any, label: I32, system: I32, user: Any, prompt: Any, matched: I32, wrapper: U64
 ) -> None:
+    of, cluster, held, mark = (
+        -1,
+        -1,
+        0,
+        np.uint64(0),
+    )  # what the prompt of the row before holds: often that of the next
     for row in range(len(label)):
-        if label[row] >= 0:
-            matched[row], wrapper[row] = _match(tokens, system[row], user, row, prompt, np.uint64(label[row]))
+        if label[row] < 0:
+            continue
+        if system[row] != of or label[row] != cluster:
+            of, cluster = system[row], label[row]
+            held, mark = _match(tokens, prompt, np.int64(of), np.uint64(cluster))
+        n, mine = _match(tokens, user, row, np.uint64(cluster))
+        matched[row], wrapper[row] = n + held, mine + mark
 
 
 @uncounted
@@ -139,23 +150,23 @@ def _count_uses(
     tokens: Any, account: I32, cluster: I32, starts: I64, system: I32, user: Any, prompt: Any, uses: I64
 ) -> None:
     for i in range(len(account)):
+        of, held, wanted = -1, 0, np.uint64(cluster[i])
         for row in range(starts[account[i]], starts[account[i] + 1]):
-            n, _ = _match(tokens, system[row], user, row, prompt, np.uint64(cluster[i]))
-            uses[i] += n >= WRAPPED
+            if system[row] != of:
+                of = system[row]
+                held, _ = _match(tokens, prompt, np.int64(of), wanted)
+            n, _ = _match(tokens, user, row, wanted)
+            uses[i] += n + held >= WRAPPED
 
 
 @uncounted
-def _match(
-    tokens: Any, system: int, user: Any, row: int, prompt: Any, cluster: np.uint64
-) -> tuple[int, np.uint64]:
-    """How many tokens of a cluster both prompts of an exchange hold, and a hash of which."""
-    a, mark_a = _match_list(tokens, user[0], user[1], row, cluster)
-    b, mark_b = _match_list(tokens, user[2], user[3], row, cluster)
-    if system < 0:
-        return a + b, mark_a + mark_b
-    c, mark_c = _match_list(tokens, prompt[0], prompt[1], np.int64(system), cluster)
-    d, mark_d = _match_list(tokens, prompt[2], prompt[3], np.int64(system), cluster)
-    return a + b + c + d, mark_a + mark_b + mark_c + mark_d
+def _match(tokens: Any, lists: Any, row: int, cluster: np.uint64) -> tuple[int, np.uint64]:
+    """How many tokens of a cluster a prompt (-1: none) holds, and a hash of which."""
+    if row < 0:
+        return 0, np.uint64(0)
+    a, mark_a = _match_list(tokens, lists[0], lists[1], row, cluster)
+    b, mark_b = _match_list(tokens, lists[2], lists[3], row, cluster)
+    return a + b, mark_a + mark_b
 
 
 @inlined

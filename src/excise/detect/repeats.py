@@ -157,13 +157,15 @@ def use_tokens(
 
     `wanted`: the tokens, their `hash_index` and their `sieve_of`.
     """
+    of, before = -1, np.int64(-1)
     for row in range(len(account)):
         if not texts[row]:
             continue
         who, prompt = account[row], np.int64(system[row])
         _use(lists[0], lists[1], row, who, wanted, last, spread)
         _use(lists[2], lists[3], row, who, wanted, last, spread)
-        if prompt >= 0:
+        if prompt >= 0 and (prompt != before or who != of):  # else all of it is counted
+            of, before = who, prompt
             _use(prompts[0], prompts[1], prompt, who, wanted, last, spread)
             _use(prompts[2], prompts[3], prompt, who, wanted, last, spread)
 
