@@ -171,7 +171,9 @@ def _sketch(
 
     def kernel(item: tuple[int, pa.RecordBatch]) -> Piece:
         first, batch = item
-        return sketch_batch(batch, first, seed=settings.seed, cues=cues, bits=into.bits)
+        return sketch_batch(
+            batch, first, seed=settings.seed, cues=cues, bits=into.bits, known=into.known_systems
+        )
 
     for piece in map_ordered(kernel, numbered, threads=threads):
         into.add(piece)

@@ -40,6 +40,10 @@ class Seen:
         self._count += int(new.sum())
         return new
 
+    def has(self, keys: U64) -> Bool:
+        """Return which keys are in the set. While another thread adds some, it may not know of these yet."""
+        return _find(self._table, keys)
+
 
 @numba.njit(cache=True, nogil=True)
 def _insert(table: U64, keys: U64) -> Bool:
@@ -54,6 +58,17 @@ def _insert(table: U64, keys: U64) -> Bool:
             table[slot] = keys[i]
             new[i] = True
     return new
+
+
+@numba.njit(cache=True, nogil=True)
+def _find(table: U64, keys: U64) -> Bool:
+    found, mask = np.zeros(len(keys), np.bool_), np.uint64(len(table) - 1)
+    for i in range(len(keys)):
+        slot = _spread(keys[i]) & mask
+        while table[slot] != 0 and table[slot] != keys[i]:
+            slot = (slot + np.uint64(1)) & mask
+        found[i] = table[slot] != 0
+    return found
 
 
 @numba.njit(inline="always")

@@ -35,10 +35,19 @@ SHINGLE_RATE: Final = 4
 Columns = Mapping[str, pa.Array]
 
 
-def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueTable, bits: int = 0) -> Piece:
+def sketch_batch(
+    batch: pa.RecordBatch,
+    first_row: int,
+    *,
+    seed: int,
+    cues: CueTable,
+    bits: int = 0,
+    known: Seen | None = None,
+) -> Piece:
     """Reduce one batch of contract rows (at least `COLUMNS`, texts may be dictionaries) to packed numbers.
 
-    `first_row` is the number of its first row in the source; `bits` as in `gathering.bits_for`.
+    `first_row` is the number of its first row in the source; `bits` as in `gathering.bits_for`. System prompts that are
+    `known` (by the hash of their bytes) are left out of the piece.
     """
     c: Columns = {name: batch.column(name) for name in batch.schema.names}
     n = len(batch)
@@ -78,7 +87,7 @@ def sketch_batch(batch: pa.RecordBatch, first_row: int, *, seed: int, cues: CueT
         Rows({**columns, "account": account, "system": raw}, lists),
         bits,
         *_distinct(c["account_id"], account),
-        _systems(c["system_text"], raw, seed, cues),
+        _systems(c["system_text"], raw, seed, cues, known or Seen()),
     )
 
 
@@ -127,9 +136,9 @@ def _distinct(array: pa.Array, hashes: U64) -> tuple[U64, pa.Array]:
     return hashes[first], texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
 
 
-def _systems(array: pa.Array, raw: U64, seed: int, cues: CueTable) -> Systems:
-    """Sketch each distinct system prompt of the batch once."""
-    distinct, prompts = _distinct(array, raw)
+def _systems(array: pa.Array, raw: U64, seed: int, cues: CueTable, known: Seen) -> Systems:
+    """Sketch each distinct system prompt of the batch that is not known once."""
+    distinct, prompts = _distinct(array, np.where(known.has(raw), np.uint64(0), raw))
     texts = sketch_text(prompts, seed=seed, cues=cues, wide=False, shingle_rate=SHINGLE_RATE)
     return Systems(
         distinct, texts.doc, texts.tokens, texts.cues,

@@ -69,7 +69,7 @@ class Gathering:
     _names: list[pa.Array] = field(default_factory=list)
     _systems: list[Systems] = field(default_factory=list)
     _known_accounts: Seen = field(default_factory=Seen)
-    _known_systems: Seen = field(default_factory=Seen)
+    known_systems: Seen = field(default_factory=Seen)
 
     @property
     def filled(self) -> Readable:
@@ -104,7 +104,7 @@ class Gathering:
         if len(new):
             self._accounts.append(accounts[new])
             self._names.append(names.take(pa.array(new)))
-        new = np.flatnonzero(self._known_systems.add(systems.raw))
+        new = np.flatnonzero(self.known_systems.add(systems.raw))
         if len(new):
             self._systems.append(take_systems(systems, new))
 
