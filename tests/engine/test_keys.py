@@ -20,6 +20,7 @@ def u64(values):
 def test_seen_says_which_are_new(batches):
     seen, known = Seen(), {0}
     for keys in batches:
+        assert seen.has(u64(keys)).tolist() == [key in known and key != 0 for key in keys]
         new = seen.add(u64(keys))
         for key, said in zip(keys, new.tolist(), strict=True):
             assert said == (key not in known)

@@ -47,9 +47,14 @@ def same(a: TextSketch, b: TextSketch) -> bool:
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.one_of(st.none(), bytestrings), min_size=1, max_size=5), st.sampled_from([1, 2, 8]))
-def test_equals_the_definition(values, rate):
+@given(
+    st.lists(st.one_of(st.none(), bytestrings), min_size=1, max_size=5),
+    st.sampled_from([1, 2, 8]),
+    st.sampled_from([b"", b"." * 80]),
+)
+def test_equals_the_definition(values, rate, behind):
     caps = (7, 5, 4)
+    values = [*values, behind]  # what the texts before are read 64 bytes at a time for
     got = sketch_text(
         pa.array(values, pa.binary()), seed=SEED, cues=LEXICON.cue_table(SEED),
         shingle_rate=rate, wide_rate=rate, shingle_cap=7, wide_cap=5, mark_cap=4,
@@ -91,6 +96,21 @@ def test_texts_longer_than_a_chunk_equal_the_definition():
         assert [bool(int(got.cues[0]) >> g & 1) for g in range(len(PHRASES))] == [
             has_phrase(text.encode(), phrase, seed=1) for phrase in PHRASES
         ]
+
+
+def test_words_and_separators_at_every_edge_of_64_bytes_equal_the_definition():
+    middles = ("W7", "x" * 63 + "é", "Y" * 64, "z" * 130, "5" * 70, "a\u200bb", "<tag>", "\x85", ", \r\n")
+    values = [("-" * pad + middle + " End [a b]\n").encode() for pad in range(66) for middle in middles]
+    got = sketch_text(pa.array([*values, b"." * 80], pa.binary()), seed=1, shingle_rate=1, wide_rate=1)
+    for i, value in enumerate(values):
+        assert row(got, i) == sketch(value, seed=1, rates=(1, 1), caps=(64, 64, 24))
+
+
+def test_lists_grow_where_texts_leave_more_than_most_do():
+    values = [f"<a{i}> [b{i}] c{i}: " * 20 for i in range(40)]
+    got = sketch_text(pa.array(values), seed=1, shingle_rate=1, wide_rate=1)
+    for i, value in enumerate(values):
+        assert row(got, i) == sketch(value.encode(), seed=1, rates=(1, 1), caps=(64, 64, 24))
 
 
 def test_marks_and_phrases_cross_the_edge_of_a_chunk():
