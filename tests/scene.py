@@ -16,6 +16,7 @@ from excise.engine.progress import Clock, Silence
 from excise.ingest.source import open_traffic
 from excise.link.linker import LinkSettings, gather, join_ties, select
 from excise.model import schema
+from excise.model.clusters import Ties
 from excise.settings import Settings
 
 HOUR = 3_600_000_000
@@ -77,13 +78,19 @@ def traffic_of(rows, accounts=(), events=()):
         return pipeline.sort(gathered, opened, Settings(), 1)[0]
 
 
+def within(label):
+    """Ties of all accounts of each group."""
+    a, b = np.nonzero(np.triu(label[:, None] == label[None, :], 1))
+    return Ties("group", "content", a.astype(np.int32), b.astype(np.int32), np.full(len(a), 9.0), alone=True)
+
+
 def clusters_of(detector, traffic):
-    """The groups as they were made, with the ties of this detector (and none of one owner) inside them."""
+    """The groups as they were made, with the ties of this detector (and none of one owner) inside them; all are tied where it makes none."""
     code = {name: i for i, name in enumerate(traffic.accounts.name)}
     label = np.empty(len(code), np.int64)
     for name, i in code.items():
         label[i] = GROUPS if name.startswith("p") else int(name[1:3])
-    ties = [detector.ties(traffic, detector.settings({}))] if detector.ties else []
+    ties = [detector.ties(traffic, detector.settings({})) if detector.ties else within(label)]
     edges = join_ties(ties, most=LinkSettings().tie_nats)
     edges = select(edges, ~traffic.accounts.one_owner(edges.a, edges.b))
     clusters = match(traffic, gather(label, edges), share_inside=0.3)

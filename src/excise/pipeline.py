@@ -290,7 +290,12 @@ def weigh(
         hits, trials = count_members(clusters, mark.shows & mark.known), count_members(clusters, mark.known)
         baseline = excess_shares(hits.tolist(), trials.tolist(), floor=0.02).baseline
         signals[name] = Signal(
-            mark.shows, mark.known, baseline, by_id[name].layer, tied=by_id[name].ties is not None
+            mark.shows,
+            mark.known,
+            baseline,
+            by_id[name].layer,
+            tied=by_id[name].ties is not None,
+            denied=mark.denied,
         )
     found = Findings(
         evidence=measure(detectors, traffic, clusters, marks, settings.detect, threads=threads),

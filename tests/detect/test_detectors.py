@@ -358,6 +358,30 @@ def opened(together):
     return base(), accounts(created_at=created)
 
 
+def one_life(together):
+    """Planted: opened weeks apart and at work in the same days of twenty. Its twin: each in days of its own."""
+    rows, rng = base(), np.random.default_rng(31)
+    planted = names_of_planted()
+    for i, name in enumerate(planted):
+        begin = 8 if together else 1 + 17 * i // len(planted)
+        for at in rng.integers(begin * 24, (begin + 3) * 24, 9):
+            rows.append(
+                {
+                    **rows[0],
+                    "exchange_id": f"l{len(rows)}",
+                    "account_id": name,
+                    "started_at": scene.START + int(at) * HOUR,
+                    "user_text": f"{FRAME} {text(rng)}",
+                }
+            )
+    rows = [r for r in rows if r["account_id"] not in planted or r["exchange_id"].startswith("l")]
+
+    def created(name, planted):
+        return scene.START - (200 * DAY + number_of(name) % (20 if planted and together else 900) * 8 * DAY)
+
+    return rows, accounts(created_at=created)
+
+
 SCENES = {
     "signup": (lambda: opened(True), lambda: opened(False)),
     "payment": (lambda: payment(own), lambda: payment(one_owner)),
@@ -369,6 +393,7 @@ SCENES = {
     "pivot": (lambda: pivot(False), lambda: pivot(True)),
     "flat-rhythm": (lambda: even_pace("scheduler"), lambda: even_pace("chance")),
     "synchrony": (lambda: together(True), lambda: together(False)),
+    "lifecycle": (lambda: one_life(True), lambda: one_life(False)),
     "displacement": (lambda: displaced("hours"), lambda: displaced("days")),
     "block-replay": (lambda: replay("foreign"), lambda: replay("owner")),
     "relay-signature": (lambda: relayed(True), lambda: relayed(False)),
@@ -458,3 +483,41 @@ def test_a_common_period_is_no_second_finding_of_accounts_opened_together():
     assert apart.log_odds > 1
     assert together is None or together.log_odds < apart.log_odds
     assert evidence(BY_ID["signup"], in_one_period(0))[0].log_odds > 1
+
+
+def test_a_life_is_no_second_finding_of_accounts_opened_together():
+    rows, lines = one_life(True)
+    cohort = [
+        {**line, "created_at": scene.START - 50 * DAY} if line["account_id"] in names_of_planted() else line
+        for line in lines
+    ]
+    assert evidence(BY_ID["lifecycle"], traffic_of(rows, cohort))[0] is None
+    assert evidence(BY_ID["signup"], traffic_of(rows, cohort))[0].log_odds > 1
+
+
+def test_a_member_that_leads_a_strangers_life_is_denied():
+    rows, lines = one_life(True)
+    stray = names_of_planted()[0]
+    for r in of(rows, [stray]):
+        r["started_at"] += (6 if int(r["exchange_id"][1:]) % 2 else -6) * DAY
+    lines = [
+        {**line, "created_at": scene.START - 3000 * DAY} if line["account_id"] == stray else line
+        for line in lines
+    ]
+    traffic = traffic_of(rows, lines)
+    detector = BY_ID["lifecycle"]
+    clusters = scene.clusters_of(detector, traffic)
+    marks = detector.marks(traffic, clusters, detector.settings({}))
+    names = list(traffic.accounts.name)
+    assert marks.denied[names.index(stray)]
+    assert sum(marks.denied[names.index(n)] for n in names_of_planted()) <= 2
+
+
+def test_what_no_account_tells_denies_nobody():
+    rows, _ = one_life(True)
+    bare = traffic_of([{**r, "started_at": scene.START} for r in rows])
+    detector = BY_ID["lifecycle"]
+    marks = detector.marks(
+        bare, scene.clusters_of(detector, bare), detector.settings({"stranger": 0.45, "apart": 1.0})
+    )
+    assert not marks.denied.any()

@@ -16,10 +16,11 @@ Claim = Literal["campaign", "relay"]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One value an account: whether it shows the signal, and whether the input lets one know."""
+    """One value an account: whether it shows the signal, and whether the input lets one know. `denied`: what is known speaks against its belonging."""
 
     shows: Bool
     known: Bool
+    denied: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 
 from excise.detect.detector import SHARE_PARAMETERS, Detector, Marks, Parameter, Settings
+from excise.detect.groups import count_members
 from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters
-from excise.model.tables import Traffic
+from excise.model.tables import Bool, Traffic
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
@@ -28,6 +29,13 @@ def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
     shows = np.zeros(len(created), np.bool_)
     shows[order] = near >= p["least_others"]
     return Marks(shows, known)
+
+
+def opened_together(traffic: Traffic, clusters: Clusters) -> Bool:
+    """Return the clusters most of whose members (of those with a known day) were opened within days of several others."""
+    marks = mark(traffic, clusters, DETECTOR.settings({}))
+    hits, known = count_members(clusters, marks.shows & marks.known), count_members(clusters, marks.known)
+    return np.asarray(2 * hits > np.maximum(known, 1), np.bool_)
 
 
 DETECTOR: Final = Detector(

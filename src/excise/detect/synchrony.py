@@ -11,11 +11,10 @@ import numpy as np
 
 from excise.detect import signup
 from excise.detect.detector import Detector, Parameter, Settings
-from excise.detect.groups import count_members
 from excise.detect.pivot import HOUR
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
-from excise.model.tables import F64, I64, Bool, Traffic
+from excise.model.tables import F64, I64, Traffic
 from excise.stats.tails import log_odds_of, normal_tail
 
 HOURS: Final = "hours at work"
@@ -54,7 +53,7 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
         for scale in _SCALES
     }
     out: list[Evidence | None] = []
-    cohort = _opened_together(traffic, clusters)
+    cohort = signup.opened_together(traffic, clusters)
     for k in range(len(clusters)):
         found = [
             _evidence(window, scale, c[scale], float(scores[window, scale][k]), p)
@@ -65,13 +64,6 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
         told = [e for e in found if e is not None]
         out.append(max(told, key=lambda e: e.log_odds) if told else None)
     return out
-
-
-def _opened_together(traffic: Traffic, clusters: Clusters) -> Bool:
-    """Return the clusters most of whose members (of those with a known day) were opened within days of several others."""
-    marks = signup.mark(traffic, clusters, signup.DETECTOR.settings({}))
-    hits, known = count_members(clusters, marks.shows & marks.known), count_members(clusters, marks.known)
-    return np.asarray(2 * hits > np.maximum(known, 1), np.bool_)
 
 
 _WINDOWS: Final = {"the days of their own work": True, "the whole time": False}

@@ -60,9 +60,12 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     """Return one finding a cluster, no harvest named yet (`name_harvest`). Near-linear in the exchanges of the clusters."""
     facts = gather_facts(traffic, clusters)
     priors = size_prior(clusters.sizes().tolist(), settings.fuse)
-    wrapped = traffic.ask(HOLDERS, lambda: holders(traffic, clusters))[0].copy()
+    harvesting = traffic.ask(HOLDERS, lambda: holders(traffic, clusters))[0].copy()
     for rows in found.rows.values():
-        wrapped[traffic.exchanges.account[rows]] = True
+        harvesting[traffic.exchanges.account[rows]] = True
+    for signal in found.signals.values():
+        if signal.denied is not None:
+            harvesting &= ~signal.denied
 
     def weigh(k: int, prior: float) -> Judgement:
         return judge(found.evidence[k], found.relays, facts[k], traffic.available, prior, settings.fuse)
@@ -76,11 +79,11 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     belonging = _fit(dict(enumerate(judgements)), clusters, found, settings)
     out = []
     for k, judgement in enumerate(judgements):
-        finding = _find(k, judgement, traffic, clusters, found, wrapped, settings, belonging[k])
+        finding = _find(k, judgement, traffic, clusters, found, harvesting, settings, belonging[k])
         if finding.accused.sum() < 2 and judgement.verdict == "distillation" and judgement.serves:
             relay = judgement.as_relay()
             again = _fit({k: relay}, clusters, found, settings)[k]
-            finding = _find(k, relay, traffic, clusters, found, wrapped, settings, again)
+            finding = _find(k, relay, traffic, clusters, found, harvesting, settings, again)
         out.append(_claimed(finding))
     return out
 
@@ -120,13 +123,13 @@ def _find(
     traffic: Traffic,
     clusters: Clusters,
     found: Findings,
-    wrapped: Bool,
+    harvesting: Bool,
     settings: JudgeSettings,
     belonging: F64,
 ) -> Finding:
     """Say whom of a cluster its judgement is about, by the evidence for what it claims."""
     members, relay = clusters.of(k), judgement.verdict == "relay"
-    may = (traffic.accounts.declared[members] == 0) & (wrapped[members] | relay)
+    may = (traffic.accounts.declared[members] == 0) & (harvesting[members] | relay)
     accused = accuse(
         members,
         traffic.accounts.declared[members] > 0,

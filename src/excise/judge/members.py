@@ -20,7 +20,8 @@ from excise.model.tables import F64, I32, I64, Bool
 class Signal:
     """Which accounts show a signal and of which that is known; `stranger`: how often other groups' members show it (0 to 1).
 
-    `tied`: it is a coincidence with certain other accounts, not something that one account does alone.
+    `tied`: it is a coincidence with certain other accounts, not something that one account does alone. `denied`: accounts
+    against whose belonging it speaks.
     """
 
     shows: Bool
@@ -28,6 +29,7 @@ class Signal:
     stranger: float
     layer: Layer = "account"
     tied: bool = False
+    denied: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,11 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.5
-    depth: float = 0.7
+    depth: float = 0.65
     lone_depth: float = 0.8
     some_depth: float = 0.5
     least_private: float = 0.5
-    sure: float = 0.98
+    sure: float = 0.95
     least_share: float = 0.25
 
 

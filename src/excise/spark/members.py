@@ -16,6 +16,7 @@ from excise.detect import (
     elicitation,
     flat_rhythm,
     handover,
+    lifecycle,
     no_consumer,
     prompt_novelty,
     relay_signature,
@@ -40,6 +41,7 @@ EACH: Final[dict[str, Answer]] = {
     block_replay.BLOCKS: block_replay.has_blocks,
     flat_rhythm.PACE: flat_rhythm.pace,
     displacement.FIRST: displacement.first_wrapped,
+    lifecycle.LIVES: lifecycle.lives,
     facts.WORLDS: facts.worlds,
     decide.HOLDERS: decide.holders,
 }
