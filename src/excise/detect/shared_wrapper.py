@@ -144,7 +144,9 @@ def strangers(clusters: Clusters, habits: Habits, p: Settings) -> Bool:
     for ends in (edges.a, edges.b):
         held[ends[(edges.kinds != 0) & ~edges.only(DETECTOR.id)]] = True
     out = np.zeros(len(private), np.bool_)
-    for k in range(len(clusters)):
+    most = np.zeros(len(clusters))
+    np.maximum.at(most, clusters.label[clusters.members], private[clusters.members])
+    for k in np.flatnonzero(most >= p["insider_wrappers"]).tolist():  # in others no quartile is as high
         members = clusters.of(k)
         upper = float(np.quantile(private[members], 0.75))
         if upper >= p["insider_wrappers"]:
