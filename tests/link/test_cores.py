@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from excise.link.communities import find_communities
 from excise.link.cores import dense_core, peel
 
 
@@ -73,3 +74,25 @@ def test_the_core_is_the_best_that_taking_off_the_loosest_finds(graph, density):
         if value > surplus + 1e-9 and kept:
             best, surplus = set(kept), value
     assert set(np.flatnonzero(dense_core(n, a, b, np.ones(len(a)), density)).tolist()) == best
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 2), min_size=3, max_size=24),
+    st.lists(st.tuples(st.integers(0, 23), st.integers(0, 23), st.integers(1, 9)), min_size=1, max_size=80),
+    st.floats(0.1, 3.0),
+)
+def test_several_graphs_at_once_are_looked_at_as_if_each_were_alone(whole, pairs, density):
+    whole = np.array(whole)
+    inside = {(min(i, j), max(i, j)): w for i, j, w in pairs if i != j and max(i, j) < len(whole)}
+    kept = [(i, j) for i, j in inside if whole[i] == whole[j]]
+    a, b = arrays(kept)
+    weight = np.array([inside[pair] for pair in kept], float)
+    part = find_communities(len(whole), a, b, weight, resolution=1.0, whole=whole)
+    core = dense_core(len(whole), a, b, weight, density, whole)
+    for k in set(whole.tolist()):
+        nodes, mine = np.flatnonzero(whole == k), whole[a] == k
+        x, y = np.searchsorted(nodes, a[mine]), np.searchsorted(nodes, b[mine])
+        alone = find_communities(len(nodes), x, y, weight[mine], resolution=1.0)
+        assert np.array_equal(np.unique(part[nodes], return_inverse=True)[1], alone)
+        assert np.array_equal(core[nodes], dense_core(len(nodes), x, y, weight[mine], density))

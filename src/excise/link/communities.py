@@ -12,49 +12,63 @@ import numpy as np
 from excise.model.tables import F64, I64
 
 
-def find_communities(nodes: int, a: I64, b: I64, weight: F64, *, resolution: float) -> I64:
+def find_communities(
+    nodes: int, a: I64, b: I64, weight: F64, *, resolution: float, whole: I64 | None = None
+) -> I64:
     """Return a community number for each node, by first member. Edges a-b (a != b, each once) with positive weights.
 
+    `whole`: the graph of each node, where there are several without an edge between them: each is looked at as if alone.
     Near-linear in the edges: a pass moves each node at most once, and a level ends after at most 32 passes.
     """
     label = np.arange(nodes, dtype=np.int64)
-    current = nodes
+    whole = np.zeros(nodes, np.int64) if whole is None else whole
     loops = np.zeros(nodes, np.float64)
     while len(a):
-        start, neighbour, value = _adjacency(current, a, b, weight)
-        local = _move(start, neighbour, value, loops, resolution)
-        distinct, local = np.unique(local, return_inverse=True)
+        local = _move(*adjacency(len(whole), a, b, weight), loops, resolution, whole)
+        distinct, local = _numbered(local, len(whole))
         label = local[label]
-        if len(distinct) == current:
-            break
-        a, b, weight, loops = _contract(local, len(distinct), a, b, weight, loops)
-        current = len(distinct)
+        before, whole = np.bincount(whole), whole[distinct]
+        going = (np.bincount(whole, minlength=len(before)) < before)[whole[local[a]]]
+        a, b, weight, loops = _contract(local, len(whole), a[going], b[going], weight[going], loops)
     return by_first_member(label)
 
 
-def _adjacency(nodes: int, a: I64, b: I64, weight: F64) -> tuple[I64, I64, F64]:
+def _numbered(label: I64, most: int) -> tuple[I64, I64]:
+    """Return the distinct labels, ascending and below `most`, and each label's place among them."""
+    there = np.zeros(most, np.bool_)
+    there[label] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[label]
+
+
+def adjacency(nodes: int, a: I64, b: I64, weight: F64) -> tuple[I64, I64, F64]:
+    """Return, for edges in both directions by source, then target: where each node's begin, their targets and weights."""
     source, target = np.concatenate([a, b]), np.concatenate([b, a])
-    order = np.lexsort((target, source))
-    start = np.searchsorted(source[order], np.arange(nodes + 1)).astype(np.int64)
-    return start, target[order], np.concatenate([weight, weight])[order]
+    order = np.argsort(source.astype(np.int64) * nodes + target)  # one number, and no two are equal
+    degree = np.bincount(source, minlength=nodes)
+    return np.append(0, np.cumsum(degree)), target[order], np.concatenate([weight, weight])[order]
 
 
 @numba.njit(cache=True, nogil=True)
-def _move(start: I64, neighbour: I64, value: F64, loops: F64, resolution: float) -> I64:
-    """Move nodes to the neighbouring community with the largest gain in modularity until none moves."""
+def _move(start: I64, neighbour: I64, value: F64, loops: F64, resolution: float, whole: I64) -> I64:
+    """Move nodes to the neighbouring community with the largest gain in modularity until none of its graph moves."""
     n = len(start) - 1
     degree = loops * 2.0
     for i in range(n):
         for e in range(start[i], start[i + 1]):
             degree[i] += value[e]
-    total = degree.sum()
+    total = np.zeros(whole.max() + 1)
+    for i in range(n):
+        total[whole[i]] += degree[i]
     community = np.arange(n)
     mass = degree.copy()
     link = np.zeros(n)
     touched = np.empty(n, np.int64)
+    going = total > 0.0
     for _ in range(32):
-        moved = False
+        moved = np.zeros(len(total), np.bool_)
         for i in range(n):
+            if not going[whole[i]]:
+                continue
             count = 0
             own = community[i]
             for e in range(start[i], start[i + 1]):
@@ -64,10 +78,11 @@ def _move(start: I64, neighbour: I64, value: F64, loops: F64, resolution: float)
                     count += 1
                 link[c] += value[e]
             mass[own] -= degree[i]
-            best, gain = own, link[own] - resolution * degree[i] * mass[own] / total
+            part = resolution * degree[i]
+            best, gain = own, link[own] - part * mass[own] / total[whole[i]]
             for k in range(count):
                 c = touched[k]
-                g = link[c] - resolution * degree[i] * mass[c] / total
+                g = link[c] - part * mass[c] / total[whole[i]]
                 if g > gain + 1e-12 or (g > gain - 1e-12 and c < best and g > 0.0 and best != own):
                     best, gain = c, g
             for k in range(count):
@@ -75,8 +90,9 @@ def _move(start: I64, neighbour: I64, value: F64, loops: F64, resolution: float)
             mass[best] += degree[i]
             if best != own:
                 community[i] = best
-                moved = True
-        if not moved:
+                moved[whole[i]] = True
+        going = moved
+        if not moved.any():
             break
     return community
 
@@ -91,6 +107,9 @@ def _contract(local: I64, count: int, a: I64, b: I64, weight: F64, loops: F64) -
 
 
 def by_first_member(label: I64) -> I64:
-    """Return the labels numbered from 0 in the order of their first members."""
-    _, first, where = np.unique(label, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[where].astype(np.int64)
+    """Return the labels (0 and above) numbered from 0 in the order of their first members."""
+    first = np.empty(int(label.max(initial=-1)) + 1, np.int64)
+    first[label[::-1]] = np.arange(len(label))[::-1]  # the first member is written last
+    begins = np.zeros(len(label), np.bool_)
+    begins[first[label]] = True
+    return (np.cumsum(begins) - 1)[first[label]]

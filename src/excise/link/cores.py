@@ -12,7 +12,7 @@ from typing import Final
 import numba
 import numpy as np
 
-from excise.link.communities import find_communities
+from excise.link.communities import adjacency, find_communities
 from excise.model.tables import F64, I64, Bool
 
 _EQUAL: Final = 1e-9
@@ -26,7 +26,8 @@ def peel(label: I64, a: I64, b: I64, weight: F64, *, firm: Bool, least_density: 
     """
     label = label.copy()
     inside = np.flatnonzero(label[a] == label[b])
-    queue = _by_label(label, a, inside)
+    cut = _are_cut(label, a[inside], b[inside], weight[inside], firm[inside], least_density)
+    queue = _by_label(label, a, inside[cut[label[a[inside]]]])
     free = int(label.max(initial=-1)) + 1
     while queue:
         edges = queue.pop()
@@ -44,6 +45,16 @@ def peel(label: I64, a: I64, b: I64, weight: F64, *, firm: Bool, least_density: 
         left = edges[rest]
         queue += _by_label(label, a, left[label[a[left]] == label[b[left]]])
     return np.unique(label, return_inverse=True)[1]
+
+
+def _are_cut(label: I64, a: I64, b: I64, weight: F64, firm: Bool, least_density: float) -> Bool:
+    """Return, for each label, whether its core is only a part of it: few are cut, and only those are looked at one by one."""
+    nodes, ends = np.unique(np.concatenate([a, b]), return_inverse=True)
+    x, y, whole = ends[: len(a)], ends[len(a) :], label[nodes]
+    core = _with_firmly_tied(dense_core(len(nodes), x, y, weight, least_density, whole), x, y, firm)
+    size = int(label.max(initial=-1)) + 1
+    cores = np.bincount(whole[core], minlength=size)
+    return np.asarray((cores >= 2) & (cores < np.bincount(whole, minlength=size)), np.bool_)
 
 
 def _with_firmly_tied(core: Bool, x: I64, y: I64, firm: Bool) -> Bool:
@@ -64,45 +75,55 @@ def _by_label(label: I64, a: I64, edges: I64) -> list[I64]:
     return [g for g in np.split(edges, np.flatnonzero(found[1:] != found[:-1]) + 1) if len(g)]
 
 
-def dense_core(nodes: int, a: I64, b: I64, weight: F64, least_density: float) -> Bool:
+def dense_core(
+    nodes: int, a: I64, b: I64, weight: F64, least_density: float, whole: I64 | None = None
+) -> Bool:
     """Return the nodes of the part with the largest edge surplus, its weight - least_density * its pairs.
 
     Greedy peeling of the loosest node (Charikar 2000), with the surplus of Tsourakakis et al. 2013, "Denser than the densest
     subgraph", section 4. `least_density`: mean weight of a pair from which a part is denser for having it. Ties go to the
-    first node. O(m log m).
+    first node. `whole`: the graph of each node, as in `find_communities`: each has a core of its own. O(m log m).
     """
-    source, target = np.concatenate([a, b]), np.concatenate([b, a])
-    order = np.lexsort((target, source))
-    start = np.searchsorted(source[order], np.arange(nodes + 1)).astype(np.int64)
-    taken, surplus = _peel_all(start, target[order], np.concatenate([weight, weight])[order], least_density)
-    kept = np.ones(nodes, np.bool_)
-    best = int(np.argmax(surplus >= surplus.max() - _EQUAL))
-    kept[taken[:best]] = False
+    whole = np.zeros(nodes, np.int64) if whole is None else whole
+    taken, surplus = _peel_all(*adjacency(nodes, a, b, weight), least_density, whole)
+    of = whole[taken]
+    most = np.full(int(whole.max(initial=-1)) + 1, -np.inf)
+    np.maximum.at(most, of, surplus)
+    good = np.flatnonzero(surplus >= most[of] - _EQUAL)[::-1]
+    first = np.empty(len(most), np.int64)
+    first[of[good]] = good  # the first of a graph is written last
+    kept = np.empty(nodes, np.bool_)
+    kept[taken] = np.arange(nodes) >= first[of]
     return kept
 
 
 @numba.njit(cache=True, nogil=True)
-def _peel_all(start: I64, neighbour: I64, value: F64, density: float) -> tuple[I64, F64]:
-    """Return the nodes in the order in which they are taken off, and the surplus before each."""
+def _peel_all(start: I64, neighbour: I64, value: F64, density: float, whole: I64) -> tuple[I64, F64]:
+    """Return the nodes in the order in which they are taken off, and the surplus of their graph before each."""
     n = len(start) - 1
-    degree = np.zeros(n)
+    graphs = whole.max() + 1 if n else 0
+    degree, total, left = np.zeros(n), np.zeros(graphs), np.zeros(graphs, np.int64)
     for i in range(n):
         for e in range(start[i], start[i + 1]):
             degree[i] += value[e]
+        total[whole[i]] += degree[i]
+        left[whole[i]] += 1
+    total /= 2.0
     heap = [(degree[i], i) for i in range(n)]
     heapq.heapify(heap)
     alive = np.ones(n, np.bool_)
-    total, left = degree.sum() / 2.0, n
-    taken, surplus = np.empty(n, np.int64), np.empty(n)
-    while left > 0:
+    taken, surplus, count = np.empty(n, np.int64), np.empty(n), 0
+    while count < n:
         d, i = heapq.heappop(heap)
         if not alive[i] or d > degree[i]:
             continue
-        surplus[n - left] = total - density * left * (left - 1) / 2.0
-        taken[n - left] = i
+        k = whole[i]
+        surplus[count] = total[k] - density * left[k] * (left[k] - 1) / 2.0
+        taken[count] = i
+        count += 1
         alive[i] = False
-        left -= 1
-        total -= degree[i]
+        left[k] -= 1
+        total[k] -= degree[i]
         for e in range(start[i], start[i + 1]):
             j = neighbour[e]
             if alive[j]:

@@ -104,7 +104,8 @@ def split_loose(label: I64, a: I64, b: I64, weight: F64, *, least_modularity: fl
     label = label.copy()
     inside = label[a] == label[b]
     a, b, weight = a[inside], b[inside], weight[inside]
-    queue = list(_groups(label, a))
+    loose = _modularity_each(label, a, b, weight) >= least_modularity
+    queue = [edges for edges in _groups(label, a) if loose[label[a[edges[0]]]]]
     free = int(label.max(initial=-1)) + 1
     while queue:
         edges = queue.pop()
@@ -129,13 +130,32 @@ def _groups(label: I64, a: I64) -> Iterator[I64]:
             yield group
 
 
+def _modularity_each(label: I64, a: I64, b: I64, weight: F64) -> F64:
+    """Return, for each label, the modularity of the communities found among its nodes alone; edges are inside labels."""
+    nodes, ends = np.unique(np.concatenate([a, b]), return_inverse=True)
+    x, y, whole = ends[: len(a)], ends[len(a) :], label[nodes]
+    part = find_communities(len(nodes), x, y, weight, resolution=1.0, whole=whole)
+    return modularities(part, x, y, weight, whole, int(label.max(initial=-1)) + 1)
+
+
 def modularity(label: I64, a: I64, b: I64, weight: F64) -> float:
     """Return Newman's modularity of a partition of a weighted graph, -0.5 to 1."""
-    total = float(weight.sum())
-    degree = np.bincount(label[a], weights=weight, minlength=label.max() + 1) + np.bincount(
-        label[b], weights=weight, minlength=label.max() + 1
+    return float(modularities(label, a, b, weight, np.zeros(len(label), np.int64), 1)[0])
+
+
+def modularities(label: I64, a: I64, b: I64, weight: F64, whole: I64, wholes: int) -> F64:
+    """Return the `modularity` of each of several graphs without an edge between them, 0 for one without edges; `whole`: the graph of each node."""
+    total = np.maximum(np.bincount(whole[a], weights=weight, minlength=wholes), 1e-300)
+    communities = int(label.max(initial=-1)) + 1
+    degree = np.bincount(label[a], weights=weight, minlength=communities)
+    degree += np.bincount(label[b], weights=weight, minlength=communities)
+    of = np.zeros(communities, np.int64)
+    of[label] = whole
+    inside = label[a] == label[b]
+    return (
+        np.bincount(whole[a[inside]], weights=weight[inside], minlength=wholes) / total
+        - np.bincount(of, weights=(degree / (2 * total[of])) ** 2, minlength=wholes)
     )
-    return float(weight[label[a] == label[b]].sum() / total - ((degree / (2 * total)) ** 2).sum())
 
 
 def join_ties(ties: Sequence[Ties], *, most: float) -> Edges:
