@@ -45,6 +45,7 @@ class Detector:
     `ties` finds pairs of accounts that it relates, before there are clusters. `marks` says which accounts of the clusters
     show it; the share of marked members against this deployment's other groups is then the cluster's evidence, in the
     words of `statement` (with {share} and {baseline}). `rows` says which exchanges show it. `measure` is for a signal that is no share of members.
+    `compared`: it is content that is compared with groups against which nothing else speaks (`Clusters.plain`).
     `claim`: what it is evidence of; a relay alone is no harvest. `needs` are the kinds of evidence in the input (`Traffic.available`) without which it is skipped and said.
     """
 
@@ -61,6 +62,7 @@ class Detector:
     marks: MarkFunction | None = None
     rows: RowFunction | None = None
     measure: MeasureFunction | None = None
+    compared: bool = False
 
     def settings(self, overrides: Settings) -> dict[str, float]:
         """Return the parameters with a user's overrides."""

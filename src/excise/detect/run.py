@@ -66,18 +66,19 @@ def measure(
 ) -> list[list[Evidence]]:
     """Return the evidence on each cluster, in the order of the detectors; `marks` as `find_marks` gives them.
 
-    Content comes last: it is compared with the groups against which no other layer speaks, so that campaigns are not what is
+    Content that is `compared` comes last: with the groups against which no other layer speaks, so that campaigns are not what is
     usual. The layers are independent of each other for the innocent, so this choice does not favour the content.
     """
-    content = [d for d in detectors if d.layer == "content"]
-    other = [d for d in detectors if d.layer != "content"]
-    found = _measure(other, traffic, clusters, marks, overrides, threads)
+    first = [d for d in detectors if not d.compared]
+    found = _measure(first, traffic, clusters, marks, overrides, threads)
+    other = [found[d.id] for d in first if d.layer != "content"]
     strongest = [
-        max((e.log_odds for evidence in found.values() if (e := evidence[k]) is not None), default=0.0)
+        max((e.log_odds for evidence in other if (e := evidence[k]) is not None), default=0.0)
         for k in range(len(clusters))
     ]
     plain = replace(clusters, plain=np.array(strongest, np.float64) < SPEAKS)
-    found |= _measure(content, traffic, plain, marks, overrides, threads)
+    last = [d for d in detectors if d.compared]
+    found |= _measure(last, traffic, plain, marks, overrides, threads)
     return [[e for d in detectors if (e := found[d.id][k]) is not None] for k in range(len(clusters))]
 
 
@@ -110,9 +111,11 @@ def _chosen(detector: Detector, overrides: Overrides) -> Settings:
 def _each(
     work: Callable[[Item], Result], items: Sequence[Item], traffic: Traffic, threads: int
 ) -> list[Result]:
-    """Do the work of several detectors at once; they read the traffic and know nothing of each other."""
-    found = []
-    for result in map_ordered(work, items, threads=threads):
-        found.append(result)
+    """Do the work of several detectors at once; they read the traffic and know nothing of each other. None waits for a slow one before it."""
+
+    def alone(item: Item) -> Result:
+        result = work(item)
         forget(traffic.exchanges)
-    return found
+        return result
+
+    return list(map_ordered(alone, items, threads=threads, ahead=len(items)))

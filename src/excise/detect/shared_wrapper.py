@@ -233,4 +233,5 @@ DETECTOR: Final = Detector(
     },
     ties=tie,
     measure=measure,
+    compared=True,
 )

@@ -14,8 +14,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_ordered(kernel: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> Iterator[Result]:
-    """Yield `kernel(item)` for each item, in order, with at most `threads` + 1 items in flight.
+def map_ordered(
+    kernel: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int = 1
+) -> Iterator[Result]:
+    """Yield `kernel(item)` for each item, in order, with at most `threads` + `ahead` items in flight or waiting to be yielded.
 
     The first error of a kernel is raised here, after the items in flight have ended.
     """
@@ -27,7 +29,7 @@ def map_ordered(kernel: Callable[[Item], Result], items: Iterable[Item], *, thre
         try:
             for item in items:
                 pending.append(pool.submit(kernel, item))
-                if len(pending) > threads:
+                if len(pending) >= threads + ahead:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

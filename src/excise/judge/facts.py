@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 
 from excise.engine.keys import count_distinct
 from excise.model import schema
 from excise.model.clusters import Clusters
-from excise.model.tables import F64, I32, I64, Accounts, Bool, Traffic
+from excise.model.tables import F64, I32, I64, U8, U64, Accounts, Bool, Traffic
 
 HOUR = 3_600_000_000
 
@@ -60,59 +61,70 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     counts = traffic.ask(COUNTS, lambda: count_wrapped(traffic, clusters))
     people = traffic.ask(WORLDS, lambda: worlds(traffic, clusters))
     span = traffic.ask(SPANS, lambda: spans(traffic, clusters))
-    volume = traffic.accounts.volume()
-    return [
-        _facts(
-            traffic.accounts,
-            clusters.of(k),
-            volume,
-            people,
-            *(c[k] for c in (*counts, *span, clusters.items)),
-        )
-        for k in range(len(clusters))
-    ]
+    return [Facts(*values) for values in zip(*_columns(traffic.accounts, clusters, people, counts, span), strict=True)]
 
 
-def _facts(
+def _columns(
     a: Accounts,
-    members: I32,
-    volume: I64,
+    clusters: Clusters,
     people: tuple[I64, I64],
-    wrapped: int,
-    in_system: int,
-    single: int,
-    refused: int,
-    prompt: int,
-    begun: int,
-    days: float,
-    items: float,
-) -> Facts:
-    owner, org = a.owner[members], a.org[members]
-    known = int(((owner != 0) | (org != 0)).sum())
+    counts: tuple[I64, I64, I64, I64],
+    span: tuple[I64, I64, F64],
+) -> list[list[Any]]:
+    """Return the facts of all clusters in the order of the fields of `Facts`."""
+    (wrapped, in_system, single, refused), (prompt, begun, days) = counts, span
+    members, size = clusters.members, clusters.sizes()
+    label = clusters.label[members].astype(np.int64)
+    some = np.maximum(wrapped, 1)
+
+    def number(which: Bool | I64) -> F64:
+        return np.bincount(label, weights=which, minlength=len(clusters))
+
+    def share(which: Bool) -> F64:
+        return number(which) / np.maximum(size, 1)
+
+    def largest(values: U64) -> I64:
+        return largest_groups(label, values[members], len(clusters))
+
+    owner, org, mail = a.owner[members], a.org[members], a.mail[members]
+    known, mailed = number((owner != 0) | (org != 0)), number(mail != 0)
     declared, created = a.declared[members], a.created[members]
-    some = max(1, int(wrapped))
-    users, prompts = (float(np.median(each[members])) if len(members) else 0.0 for each in people)
-    return Facts(
-        members=len(members),
-        wrapped=int(wrapped),
-        in_system=int(in_system) / some,
-        one_system=int(prompt) / some,
-        single=int(single) / some,
-        refused=int(refused) / some,
-        items=float(items),
-        owner=max(largest_group(owner), largest_group(org)) / max(1, known),
-        owner_known=known,
-        mail=largest_group(a.mail[members]) / max(1, int((a.mail[members] != 0).sum())),
-        programme=_share(a.programme[members] != 0),
-        verified=_share(a.verified[members] == 1),
-        declared=tuple(sorted({schema.DECLARED[d - 1] for d in declared[declared > 0].tolist()})),
-        declared_share=_share(declared > 0),
-        users=users,
-        prompts=prompts,
-        active_days=float(days),
-        wrapped_share=int(wrapped) / max(1, int(volume[members].sum())),
-        young=_share((created > 0) & (created > begun - 14 * 24 * HOUR)),
+    columns = (
+        size,
+        wrapped,
+        in_system / some,
+        prompt / some,
+        single / some,
+        refused / some,
+        clusters.items,
+        np.maximum(largest(a.owner), largest(a.org)) / np.maximum(known, 1),
+        known.astype(np.int64),
+        largest(a.mail) / np.maximum(mailed, 1),
+        share(a.programme[members] != 0),
+        share(a.verified[members] == 1),
+        _named(label, declared, len(clusters)),
+        share(declared > 0),
+        *(_medians(label, each[members], clusters.starts) for each in people),
+        days,
+        share((created > 0) & (created > begun[label] - 14 * 24 * HOUR)),
+        wrapped / np.maximum(number(a.volume()[members]), 1),
     )
+    return [c.tolist() if isinstance(c, np.ndarray) else c for c in columns]
+
+
+def _named(label: I64, declared: U8, clusters: int) -> list[tuple[str, ...]]:
+    """Return what members of each cluster are declared as."""
+    found: list[set[str]] = [set() for _ in range(clusters)]
+    for k, d in zip(label[declared > 0].tolist(), declared[declared > 0].tolist(), strict=True):
+        found[k].add(schema.DECLARED[d - 1])
+    return [tuple(sorted(names)) for names in found]
+
+
+def _medians(label: I64, values: I64, starts: I64) -> F64:
+    """Return the median of each label's values (those of label k stand from `starts[k]` on), 0 where there is none."""
+    ordered, size = np.append(values[np.lexsort((values, label))], 0), np.diff(starts)
+    low, high = starts[:-1] + np.maximum(size - 1, 0) // 2, starts[:-1] + size // 2
+    return np.where(size > 0, (ordered[low] + ordered[high]) / 2, 0.0)
 
 
 def count_wrapped(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64, I64, I64]:
@@ -135,13 +147,12 @@ def spans(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64, F64]:
     """Return, for each cluster's wrapped exchanges, how many carry the most common system prompt, the first's time (0: none), and `days_between`."""
     e, rows = traffic.exchanges, clusters.wrapped_rows(traffic.exchanges)
     label = clusters.label[e.account[rows]]
-    order = np.argsort(label, kind="stable")
-    start = np.searchsorted(label[order], np.arange(len(clusters) + 1))
-    pieces = [rows[order[start[k] : start[k + 1]]] for k in range(len(clusters))]
-    prompt = np.array([largest_group(e.system[piece] + 1) for piece in pieces], np.int64)
-    times = [np.sort(e.at[piece]) for piece in pieces]
-    begun = np.array([at[0] if len(at) else 0 for at in times], np.int64)
-    return prompt, begun, np.array([days_between(at, len(at)) for at in times], np.float64)
+    order = np.lexsort((e.at[rows], label))
+    at, start = e.at[rows[order]], np.searchsorted(label[order], np.arange(len(clusters) + 1))
+    times = [at[i:j] for i, j in pairwise(start.tolist())]
+    begun = np.array([time[0] if len(time) else 0 for time in times], np.int64)
+    days = np.array([days_between(time, len(time)) for time in times], np.float64)
+    return largest_groups(label, e.system[rows] + 1, len(clusters)), begun, days
 
 
 def tenths(size: int) -> tuple[float, float]:
@@ -158,11 +169,12 @@ def days_between(at: I64 | Mapping[int, int], size: int) -> float:
     return (ends[1] - ends[0]) / (24 * HOUR) if ends else 0.0
 
 
-def _share(which: Bool) -> float:
-    return float(which.mean()) if len(which) else 0.0
-
-
-def largest_group(values: np.ndarray) -> int:
-    """Return how many have the most common value; 0 stands for unknown and does not count."""
-    values = values[values != 0]
-    return int(np.unique(values, return_counts=True)[1].max()) if len(values) else 0
+def largest_groups(label: I32 | I64, values: np.ndarray, clusters: int) -> I64:
+    """Return, for each label, how many have its most common value; 0 stands for unknown and does not count."""
+    known = np.flatnonzero(values != 0)
+    known = known[np.lexsort((values[known], label[known]))]
+    label, values = label[known], values[known]
+    start = np.flatnonzero(np.append(True, (label[1:] != label[:-1]) | (values[1:] != values[:-1]))[: len(known)])
+    out = np.zeros(clusters, np.int64)
+    np.maximum.at(out, label[start], np.diff(np.append(start, len(known))))
+    return out
