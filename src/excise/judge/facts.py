@@ -61,7 +61,10 @@ def gather_facts(traffic: Traffic, clusters: Clusters) -> list[Facts]:
     counts = traffic.ask(COUNTS, lambda: count_wrapped(traffic, clusters))
     people = traffic.ask(WORLDS, lambda: worlds(traffic, clusters))
     span = traffic.ask(SPANS, lambda: spans(traffic, clusters))
-    return [Facts(*values) for values in zip(*_columns(traffic.accounts, clusters, people, counts, span), strict=True)]
+    return [
+        Facts(*values)
+        for values in zip(*_columns(traffic.accounts, clusters, people, counts, span), strict=True)
+    ]
 
 
 def _columns(
@@ -78,7 +81,7 @@ def _columns(
     some = np.maximum(wrapped, 1)
 
     def number(which: Bool | I64) -> F64:
-        return np.bincount(label, weights=which, minlength=len(clusters))
+        return np.bincount(label, weights=which, minlength=len(clusters)).astype(np.float64)
 
     def share(which: Bool) -> F64:
         return number(which) / np.maximum(size, 1)
@@ -89,7 +92,7 @@ def _columns(
     owner, org, mail = a.owner[members], a.org[members], a.mail[members]
     known, mailed = number((owner != 0) | (org != 0)), number(mail != 0)
     declared, created = a.declared[members], a.created[members]
-    columns = (
+    columns: tuple[Any, ...] = (
         size,
         wrapped,
         in_system / some,
@@ -174,7 +177,9 @@ def largest_groups(label: I32 | I64, values: np.ndarray, clusters: int) -> I64:
     known = np.flatnonzero(values != 0)
     known = known[np.lexsort((values[known], label[known]))]
     label, values = label[known], values[known]
-    start = np.flatnonzero(np.append(True, (label[1:] != label[:-1]) | (values[1:] != values[:-1]))[: len(known)])
+    start = np.flatnonzero(
+        np.append(True, (label[1:] != label[:-1]) | (values[1:] != values[:-1]))[: len(known)]
+    )
     out = np.zeros(clusters, np.int64)
     np.maximum.at(out, label[start], np.diff(np.append(start, len(known))))
     return out

@@ -152,9 +152,8 @@ def modularities(label: I64, a: I64, b: I64, weight: F64, whole: I64, wholes: in
     of = np.zeros(communities, np.int64)
     of[label] = whole
     inside = label[a] == label[b]
-    return (
-        np.bincount(whole[a[inside]], weights=weight[inside], minlength=wholes) / total
-        - np.bincount(of, weights=(degree / (2 * total[of])) ** 2, minlength=wholes)
+    return np.bincount(whole[a[inside]], weights=weight[inside], minlength=wholes) / total - np.bincount(
+        of, weights=(degree / (2 * total[of])) ** 2, minlength=wholes
     )
 
 
