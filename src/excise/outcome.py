@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from excise.detect import DETECTORS
 from excise.detect.detector import Detector
+from excise.engine.embedded import together
 from excise.engine.progress import Clock, peak_bytes
 from excise.ingest.ledger import Rejected
 from excise.ingest.traffic import Input
-from excise.judge.campaigns import LIVES, describe, iso_time, life_of, subject_of
+from excise.judge.campaigns import LIVES, describe, illustrated, iso_time, life_of, subject_of
 from excise.judge.decide import Finding
 from excise.judge.wrapper import common_wrapper
 from excise.model import schema
@@ -53,32 +54,54 @@ def present(
     clusters: Clusters,
     opened: Source,
     settings: Settings,
-) -> tuple[list[Campaign], dict[int, Campaign]]:
-    """Turn what is worth telling into campaigns, strongest first; also by cluster."""
+    threads: int = 1,
+) -> tuple[list[Campaign], tuple[pa.Table, pa.Table]]:
+    """Turn what is worth telling into campaigns, strongest first, and the tables of accounts and of the harvest.
+
+    The texts that are read again for wrappers take longest, and nothing else waits for them.
+    """
     told = worth_telling(findings)
-    lives = traffic.ask(LIVES, lambda: [life_of(traffic, subject_of(f)) for f in told])
     accused = [f for f in told if f.judgement.verdict in ACCUSING]
+
+    def tell() -> tuple[dict[int, Campaign], tuple[pa.Table, pa.Table]]:
+        by_cluster = _campaigns(told, accused, detectors, traffic, clusters, opened)
+        accounts = account_table(traffic, findings, by_cluster)
+        return by_cluster, (accounts, harvest_table(traffic, findings, by_cluster, opened))
+
+    shown = accused if settings.keep_text else []
+    (by_cluster, tables), wrappers = together(
+        tell, lambda: find_wrappers(shown, traffic, clusters, opened), threads=threads
+    )
+    order = sorted(
+        (illustrated(c, wrappers.get(k)) for k, c in by_cluster.items()),
+        key=lambda c: (c.verdict not in ACCUSING, -c.confidence, -c.harvest_exchanges, c.campaign_id),
+    )
+    return order, tables
+
+
+def _campaigns(
+    told: Sequence[Finding],
+    accused: Sequence[Finding],
+    detectors: Sequence[Detector],
+    traffic: Traffic,
+    clusters: Clusters,
+    opened: Source,
+) -> dict[int, Campaign]:
+    """Return the campaigns by cluster, without wrappers."""
+    lives = traffic.ask(LIVES, lambda: [life_of(traffic, subject_of(f)) for f in told])
     q = dict(
         zip(
             (f.cluster for f in accused), q_values([1 - f.judgement.confidence for f in accused]), strict=True
         )
     )
     layers = {d.id: d.layer for d in detectors}
-    wrappers = find_wrappers(accused, traffic, clusters, opened) if settings.keep_text else {}
     releases = [
         Mark(at, "model_release", label) for at, kind, label in _dated(opened) if kind == "model_release"
     ]
-    by_cluster = {
-        f.cluster: describe(
-            f, q.get(f.cluster, 1.0), traffic, clusters, life, layers, wrappers.get(f.cluster), releases
-        )
+    return {
+        f.cluster: describe(f, q.get(f.cluster, 1.0), traffic, clusters, life, layers, releases)
         for f, life in zip(told, lives, strict=True)
     }
-    order = sorted(
-        by_cluster.values(),
-        key=lambda c: (c.verdict not in ACCUSING, -c.confidence, -c.harvest_exchanges, c.campaign_id),
-    )
-    return order, by_cluster
 
 
 def worth_telling(findings: Sequence[Finding]) -> list[Finding]:

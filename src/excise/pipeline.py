@@ -21,7 +21,7 @@ from excise.detect.habits import find_habits
 from excise.detect.matching import Held, count_users, match
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.budget import Budget, memory_there
-from excise.engine.embedded import map_ordered
+from excise.engine.embedded import map_ordered, together
 from excise.engine.memory import forget, release, return_pages
 from excise.engine.progress import Clock, Progress, Silence
 from excise.errors import InputError, TooManyBadRows, UsageError
@@ -36,10 +36,10 @@ from excise.link.linker import leave, link
 from excise.link.recruits import find_candidates, merge_related, take_in
 from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
-from excise.model.tables import I64, Family, Traffic
-from excise.outcome import about, account_table, harvest_table, present
+from excise.model.tables import I64, Accounts, Events, Family, Traffic
+from excise.outcome import about, present
 from excise.settings import Settings
-from excise.sketch.assemble import assemble
+from excise.sketch.assemble import Assembled, assemble
 from excise.sketch.available import available_kinds, seen_columns
 from excise.sketch.exchanges import COLUMNS, sketch_batch
 from excise.sketch.gathering import Gathering, Piece, bits_for
@@ -122,11 +122,7 @@ def scan(
             findings = name_harvest(traffic, clusters, signals, findings)
             forget(traffic.exchanges)
         with clock.stage("describing"):
-            campaigns, order = present(findings, detectors, traffic, clusters, remembered, settings)
-            tables = (
-                account_table(traffic, findings, order),
-                harvest_table(traffic, findings, order, remembered),
-            )
+            campaigns, tables = present(findings, detectors, traffic, clusters, remembered, settings, threads)
         if kept and since is not None:
             kept.forget(since)
         info = about(remembered, traffic, detectors, campaigns, tables, rejected, settings, clock)
@@ -187,16 +183,26 @@ def sort(
     lexicon = load_pack()
     whole = assemble(gathered, lexicon, threads=threads, since=since)
     release()
-    starts = np.append(0, np.cumsum(np.bincount(whole.exchanges.account, minlength=len(whole.names))))
-    accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
-    events = code_events(opened.events, accounts, seed=settings.seed)
+    habits, (accounts, events) = together(
+        lambda: find_habits(
+            whole.exchanges, whole.systems, len(whole.names), settings.habits, threads=threads
+        ),
+        lambda: align(whole, opened, settings),
+        threads=threads,
+    )
     kinds = available_kinds(
         seen_columns(whole.exchanges), accounts, events, has_accounts=opened.accounts is not None
     )
-    habits = find_habits(whole.exchanges, whole.systems, len(accounts), settings.habits, threads=threads)
     families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
     traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
     return traffic, whole.duplicates
+
+
+def align(whole: Assembled, opened: Opened, settings: Settings) -> tuple[Accounts, Events]:
+    """Find the accounts that were seen in the side tables."""
+    starts = np.append(0, np.cumsum(np.bincount(whole.exchanges.account, minlength=len(whole.names))))
+    accounts = align_accounts(whole.names, whole.account_hash, starts, opened.accounts, seed=settings.seed)
+    return accounts, code_events(opened.events, accounts, seed=settings.seed)
 
 
 def _numbered(
@@ -253,8 +259,12 @@ def hold(
 ) -> Clusters:
     """Find the exchanges that hold their cluster's wrapper (unless it is known what they `held`), and how many wrappers each account shares."""
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
-    clusters = match(traffic, clusters, share_inside=p["share_inside"], held=held, threads=threads)
-    return shared_wrapper.fill(clusters, traffic.habits, ties, p)
+    matched, filled = together(
+        lambda: match(traffic, clusters, share_inside=p["share_inside"], held=held, threads=threads),
+        lambda: shared_wrapper.fill(clusters, traffic.habits, ties, p),
+        threads=threads,
+    )
+    return replace(matched, wrappers=filled.wrappers, private=filled.private)
 
 
 def complete(

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 
 
 def map_ordered(
@@ -36,3 +37,14 @@ def map_ordered(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def together(
+    first: Callable[[], Result], second: Callable[[], Other], *, threads: int
+) -> tuple[Result, Other]:
+    """Return what two pieces of work give that know nothing of each other, done at once where there is a second thread."""
+    if threads <= 1:
+        return first(), second()
+    with ThreadPoolExecutor(1, thread_name_prefix="excise") as pool:
+        other = pool.submit(second)
+        return first(), other.result()

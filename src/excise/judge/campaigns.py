@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -67,10 +67,9 @@ def describe(
     clusters: Clusters,
     life: Life,
     layers: Mapping[str, Layer],
-    wrapper: Wrapper | None,
     releases: Sequence[Mark],
 ) -> Campaign:
-    """Return the campaign of a finding: of the accused where there are some, else of all members (`life`: theirs)."""
+    """Return the campaign of a finding: of the accused where there are some, else of all members (`life`: theirs); its wrapper is shown later (`illustrated`)."""
     accounts = subject_of(finding)
     judged = finding.judgement
     return Campaign(
@@ -86,12 +85,17 @@ def describe(
         capabilities=capabilities(traffic, finding.harvest),
         evidence=judged.evidence,
         innocent=judged.innocent,
-        examples=(as_example(wrapper),) if wrapper else (),
+        examples=(),
         timeline=timeline(life, traffic.exchanges.at[finding.harvest]),
         marks=(*releases_within(releases, life), *suspensions(traffic, accounts, life)),
-        wrapper=wrapper,
+        wrapper=None,
         graph=graph(traffic, select_edges(clusters, finding.cluster), accounts, layers),
     )
+
+
+def illustrated(campaign: Campaign, wrapper: Wrapper | None) -> Campaign:
+    """Return the campaign with its wrapper, where one was found."""
+    return replace(campaign, wrapper=wrapper, examples=(as_example(wrapper),)) if wrapper else campaign
 
 
 def subject_of(finding: Finding) -> I32:

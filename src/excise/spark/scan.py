@@ -31,7 +31,7 @@ from excise.judge.decide import Finding, accused_of, with_harvest
 from excise.model.clusters import Clusters, Ties
 from excise.model.run import Run
 from excise.model.tables import I32, I64, Accounts, Events, Family, Traffic
-from excise.outcome import about, account_table, harvest_table, present, worth_telling
+from excise.outcome import about, present, worth_telling
 from excise.pipeline import complete, hold, join, weigh, with_duplicates
 from excise.settings import Settings
 from excise.sketch.available import SEEN, available_kinds
@@ -112,8 +112,7 @@ def scan(
             traffic, clusters, findings = job.name(whole, group, telling, traffic, clusters, findings, budget)
         with clock.stage("describing"):
             texts = Texts(session, found, options, tuple(i for told in gathered.told for i in told.inputs))
-            campaigns, order = present(findings, detectors, traffic, clusters, texts, settings)
-            tables = account_table(traffic, findings, order), harvest_table(traffic, findings, order, texts)
+            campaigns, tables = present(findings, detectors, traffic, clusters, texts, settings, cores())
         info = about(texts, traffic, detectors, campaigns, tables, whole.rejected, settings, clock)
     return Run({**info, "version": __version__}, tuple(campaigns), *tables)
 
