@@ -13,10 +13,14 @@ import numba
 import numpy as np
 
 from excise.link.communities import adjacency, find_communities
+from excise.link.cutting import cut_until_none
 from excise.model.tables import F64, I64, Bool
 
 _EQUAL: Final = 1e-9
 """Surpluses this close are equal: sums of the same weights in another order."""
+
+_LEAST: Final = 2
+"""Accounts of a core: one alone is none."""
 
 
 def peel(label: I64, a: I64, b: I64, weight: F64, *, firm: Bool, least_density: float) -> I64:
@@ -24,37 +28,19 @@ def peel(label: I64, a: I64, b: I64, weight: F64, *, firm: Bool, least_density: 
 
     `firm`: edges that no published text explains: who has one to the core stays with it. O(m log m) in a community's edges a round; a round takes at least two accounts off.
     """
-    label = label.copy()
-    inside = np.flatnonzero(label[a] == label[b])
-    cut = _are_cut(label, a[inside], b[inside], weight[inside], firm[inside], least_density)
-    queue = _by_label(label, a, inside[cut[label[a[inside]]]])
-    free = int(label.max(initial=-1)) + 1
-    while queue:
-        edges = queue.pop()
-        nodes, ends = np.unique(np.concatenate([a[edges], b[edges]]), return_inverse=True)
-        x, y = ends[: len(edges)], ends[len(edges) :]
-        core = dense_core(len(nodes), x, y, weight[edges], least_density)
+
+    def look(edges: I64, x: I64, y: I64, whole: I64) -> tuple[Bool, I64, Bool]:
+        core = dense_core(len(whole), x, y, weight[edges], least_density, whole)
         core = _with_firmly_tied(core, x, y, firm[edges])
-        if core.all() or core.sum() < 2:
-            continue
-        label[nodes[core]] = free
-        rest = ~core[x] & ~core[y]
-        part = find_communities(len(nodes), x[rest], y[rest], weight[edges][rest], resolution=1.0)
-        label[nodes[~core]] = free + 1 + part[~core]
-        free += 2 + int(part.max())
-        left = edges[rest]
-        queue += _by_label(label, a, left[label[a[left]] == label[b[left]]])
-    return np.unique(label, return_inverse=True)[1]
+        cores, size = np.bincount(whole[core], minlength=int(whole.max()) + 1), np.bincount(whole)
+        cut = (cores >= _LEAST) & (cores < size)
+        rest = ~core[x] & ~core[y] & cut[whole[x]]
+        part = find_communities(
+            len(whole), x[rest], y[rest], weight[edges][rest], resolution=1.0, whole=whole
+        )
+        return cut, np.where(core, 0, part + 1), rest & (part[x] == part[y])
 
-
-def _are_cut(label: I64, a: I64, b: I64, weight: F64, firm: Bool, least_density: float) -> Bool:
-    """Return, for each label, whether its core is only a part of it: few are cut, and only those are looked at one by one."""
-    nodes, ends = np.unique(np.concatenate([a, b]), return_inverse=True)
-    x, y, whole = ends[: len(a)], ends[len(a) :], label[nodes]
-    core = _with_firmly_tied(dense_core(len(nodes), x, y, weight, least_density, whole), x, y, firm)
-    size = int(label.max(initial=-1)) + 1
-    cores = np.bincount(whole[core], minlength=size)
-    return np.asarray((cores >= 2) & (cores < np.bincount(whole, minlength=size)), np.bool_)
+    return cut_until_none(label, a, b, look)
 
 
 def _with_firmly_tied(core: Bool, x: I64, y: I64, firm: Bool) -> Bool:
@@ -66,13 +52,6 @@ def _with_firmly_tied(core: Bool, x: I64, y: I64, firm: Bool) -> Bool:
         if np.array_equal(more, core):
             return core
         core = more
-
-
-def _by_label(label: I64, a: I64, edges: I64) -> list[I64]:
-    """Split edges, whose ends have one label, by it."""
-    edges = edges[np.argsort(label[a[edges]], kind="stable")]
-    found = label[a[edges]]
-    return [g for g in np.split(edges, np.flatnonzero(found[1:] != found[:-1]) + 1) if len(g)]
 
 
 def dense_core(

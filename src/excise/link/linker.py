@@ -7,13 +7,15 @@ wrappers, its neighbours by a published template share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from excise.link.communities import by_first_member, find_communities
 from excise.link.cores import peel
+from excise.link.cutting import cut_until_none
 from excise.model.clusters import Clusters, Edges, Ties
 from excise.model.tables import F64, I32, I64, Accounts, Bool
 
@@ -101,60 +103,39 @@ def split_loose(label: I64, a: I64, b: I64, weight: F64, *, least_modularity: fl
     The method merges small neighbours in a large graph (resolution limit: Fortunato and Barthelemy 2007); a community whose
     own graph has a modularity of 0.3 and more has structure (Newman and Girvan 2004, section IV), so it is cut there.
     """
-    label = label.copy()
-    inside = label[a] == label[b]
-    a, b, weight = a[inside], b[inside], weight[inside]
-    loose = _modularity_each(label, a, b, weight) >= least_modularity
-    queue = [edges for edges in _groups(label, a) if loose[label[a[edges[0]]]]]
-    free = int(label.max(initial=-1)) + 1
-    while queue:
-        edges = queue.pop()
-        nodes, ends = np.unique(np.concatenate([a[edges], b[edges]]), return_inverse=True)
-        x, y = ends[: len(edges)], ends[len(edges) :]
-        part = find_communities(len(nodes), x, y, weight[edges], resolution=1.0)
-        if part.max(initial=0) == 0 or modularity(part, x, y, weight[edges]) < least_modularity:
-            continue
-        label[nodes] = free + part
-        free += 1 + int(part.max())
-        kept = part[x] == part[y]
-        queue.extend(edges[kept][g] for g in _groups(part, x[kept]))
-    return np.unique(label, return_inverse=True)[1]
+
+    def look(edges: I64, x: I64, y: I64, whole: I64) -> tuple[Bool, I64, Bool]:
+        part = find_communities(len(whole), x, y, weight[edges], resolution=1.0, whole=whole)
+        loose = modularities(part, x, y, weight[edges], whole) >= least_modularity
+        loose &= np.bincount(whole[x], minlength=len(loose)) >= _LEAST_EDGES
+        of = np.zeros(int(part.max()) + 1, np.int64)
+        of[part] = whole
+        several = np.bincount(of, minlength=len(loose)) > 1
+        return loose & several, part, part[x] == part[y]
+
+    return cut_until_none(label, a, b, look)
 
 
-def _groups(label: I64, a: I64) -> Iterator[I64]:
-    """Yield the edges of each community that has at least three."""
-    mine = label[a]
-    order = np.argsort(mine, kind="stable")
-    for group in np.split(order, np.flatnonzero(np.diff(mine[order])) + 1):
-        if len(group) >= 3:
-            yield group
-
-
-def _modularity_each(label: I64, a: I64, b: I64, weight: F64) -> F64:
-    """Return, for each label, the modularity of the communities found among its nodes alone; edges are inside labels."""
-    nodes, ends = np.unique(np.concatenate([a, b]), return_inverse=True)
-    x, y, whole = ends[: len(a)], ends[len(a) :], label[nodes]
-    part = find_communities(len(nodes), x, y, weight, resolution=1.0, whole=whole)
-    return modularities(part, x, y, weight, whole, int(label.max(initial=-1)) + 1)
+_LEAST_EDGES: Final = 3
+"""Fewer hold nothing that falls apart."""
 
 
 def modularity(label: I64, a: I64, b: I64, weight: F64) -> float:
     """Return Newman's modularity of a partition of a weighted graph, -0.5 to 1."""
-    return float(modularities(label, a, b, weight, np.zeros(len(label), np.int64), 1)[0])
+    return float(modularities(label, a, b, weight, np.zeros(len(label), np.int64))[0])
 
 
-def modularities(label: I64, a: I64, b: I64, weight: F64, whole: I64, wholes: int) -> F64:
+def modularities(label: I64, a: I64, b: I64, weight: F64, whole: I64) -> F64:
     """Return the `modularity` of each of several graphs without an edge between them, 0 for one without edges; `whole`: the graph of each node."""
-    total = np.maximum(np.bincount(whole[a], weights=weight, minlength=wholes), 1e-300)
-    communities = int(label.max(initial=-1)) + 1
-    degree = np.bincount(label[a], weights=weight, minlength=communities)
-    degree += np.bincount(label[b], weights=weight, minlength=communities)
-    of = np.zeros(communities, np.int64)
+    of = np.zeros(int(label.max(initial=-1)) + 1, np.int64)
     of[label] = whole
+    graphs = int(whole.max(initial=-1)) + 1
+    total = np.maximum(np.bincount(whole[a], weights=weight, minlength=graphs), 1e-300)
+    degree = np.bincount(label[a], weights=weight, minlength=len(of))
+    degree += np.bincount(label[b], weights=weight, minlength=len(of))
     inside = label[a] == label[b]
-    return np.bincount(whole[a[inside]], weights=weight[inside], minlength=wholes) / total - np.bincount(
-        of, weights=(degree / (2 * total[of])) ** 2, minlength=wholes
-    )
+    kept = np.bincount(whole[a[inside]], weights=weight[inside], minlength=graphs)
+    return kept / total - np.bincount(of, weights=(degree / (2 * total[of])) ** 2, minlength=graphs)
 
 
 def join_ties(ties: Sequence[Ties], *, most: float) -> Edges:
