@@ -31,20 +31,21 @@ def plain(value: Any, where: str = "") -> Any:
     return _plain(value, (None, where))
 
 
-_Place = tuple[Any, str]
-"""Where a value stands: the place of what holds it, and the last part of the name. Only an error spells it out."""
+_Place = tuple[Any, str | int]
+"""Where a value stands: the place of what holds it, and the last part of the name, or which item it is. Only an error spells it out."""
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
 
 
 def _plain(value: Any, place: _Place) -> Any:
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind in _AS_IT_IS:
         return value
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
         return rounded(value) if math.isfinite(value) else rounded(value, _spelt(place))
     if isinstance(value, list | tuple):
-        return [_plain(item, (place, f"[{i}]")) for i, item in enumerate(value)]
+        return [item if type(item) in _AS_IT_IS else _plain(item, (place, i)) for i, item in enumerate(value)]
     if isinstance(value, dict):
         return {str(key): _plain(item, (place, f".{key}")) for key, item in value.items()}
     if isinstance(value, int | str):
@@ -60,7 +61,8 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 def _spelt(place: _Place) -> str:
-    before, name = place
+    before, last = place
+    name = last if isinstance(last, str) else f"[{last}]"
     return name if before is None else _spelt(before) + name
 
 
