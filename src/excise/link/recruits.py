@@ -86,15 +86,7 @@ def take_in(
 def _relabel(clusters: Clusters, label: I64, ties: Sequence[Ties], settings: LinkSettings) -> Clusters:
     """Return the clusters of new labels (-1: none), with all ties of accounts that have come together; what concerns wrappers is not filled any more."""
     before = clusters.label
-    new = [
-        _some(
-            t,
-            (label[t.a] == label[t.b])
-            & (label[t.a] >= 0)
-            & ((before[t.a] != before[t.b]) | (before[t.a] < 0)),
-        )
-        for t in ties
-    ]
+    new = [_some(t, _come_together(t, before, label)) for t in ties]
     old, more = clusters.edges, join_ties(new, most=settings.tie_nats)
     edges = Edges(
         np.concatenate([old.a, more.a]),
@@ -105,8 +97,16 @@ def _relabel(clusters: Clusters, label: I64, ties: Sequence[Ties], settings: Lin
     )
     alone = label < 0
     label[alone] = len(clusters) + np.arange(int(alone.sum()))
-    return gather(label, select(edges, np.lexsort((edges.b, edges.a))))
+    by_pair = np.argsort(edges.a.astype(np.int64) << 32 | edges.b)  # no pair is there twice
+    return gather(label, select(edges, by_pair))
 
 
-def _some(ties: Ties, which: Bool) -> Ties:
+def _come_together(ties: Ties, before: I32, label: I64) -> I64:
+    """Return the ties (positions) inside a cluster that were in none."""
+    inside = np.flatnonzero(label[ties.a] == label[ties.b])
+    a, b = ties.a[inside], ties.b[inside]
+    return inside[(label[a] >= 0) & ((before[a] != before[b]) | (before[a] < 0))]
+
+
+def _some(ties: Ties, which: I64) -> Ties:
     return replace(ties, a=ties.a[which], b=ties.b[which], weight=ties.weight[which])
