@@ -44,7 +44,13 @@ def find_marks(
 ) -> dict[str, Marks]:
     """Return, by detector, which accounts show its signal."""
     makers = [(d, d.marks) for d in detectors if d.marks is not None]
-    found = _each(lambda m: m[1](traffic, clusters, _chosen(m[0], overrides)), makers, traffic, threads)
+    found = _each(
+        lambda m: m[1](traffic, clusters, _chosen(m[0], overrides)),
+        makers,
+        traffic,
+        threads,
+        ahead=len(makers),
+    )
     return dict(zip((d.id for d, _ in makers), found, strict=True))
 
 
@@ -100,7 +106,7 @@ def _measure(
             return detector.measure(traffic, clusters, p)
         return measure_marks(detector, clusters, marks[detector.id], p)
 
-    found = _each(evidence, detectors, traffic, threads)
+    found = _each(evidence, detectors, traffic, threads, ahead=len(detectors))
     return {d.id: e for d, e in zip(detectors, found, strict=True)}
 
 
@@ -109,13 +115,13 @@ def _chosen(detector: Detector, overrides: Overrides) -> Settings:
 
 
 def _each(
-    work: Callable[[Item], Result], items: Sequence[Item], traffic: Traffic, threads: int
+    work: Callable[[Item], Result], items: Sequence[Item], traffic: Traffic, threads: int, *, ahead: int = 1
 ) -> list[Result]:
-    """Do the work of several detectors at once; they read the traffic and know nothing of each other. None waits for a slow one before it."""
+    """Do the work of several detectors at once; they read the traffic and know nothing of each other. `ahead`: as in `map_ordered`."""
 
     def alone(item: Item) -> Result:
         result = work(item)
         forget(traffic.exchanges)
         return result
 
-    return list(map_ordered(alone, items, threads=threads, ahead=len(items)))
+    return list(map_ordered(alone, items, threads=threads, ahead=ahead))
