@@ -42,10 +42,29 @@ def _numbered(label: I64, most: int) -> tuple[I64, I64]:
 
 def adjacency(nodes: int, a: I64, b: I64, weight: F64) -> tuple[I64, I64, F64]:
     """Return, for edges in both directions by source, then target: where each node's begin, their targets and weights."""
-    source, target = np.concatenate([a, b]), np.concatenate([b, a])
-    order = np.argsort(source.astype(np.int64) * nodes + target)  # one number, and no two are equal
-    degree = np.bincount(source, minlength=nodes)
-    return np.append(0, np.cumsum(degree)), target[order], np.concatenate([weight, weight])[order]
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    order = np.argsort(
+        low * nodes + high, kind="stable"
+    )  # mostly they are in order, which this is quick to see
+    return _both_ways(nodes, low[order], high[order], weight[order])
+
+
+@numba.njit(cache=True, nogil=True)
+def _both_ways(nodes: int, low: I64, high: I64, weight: F64) -> tuple[I64, I64, F64]:
+    """Put every node's neighbours together: first those below it, then those above, each ascending as the edges are."""
+    start = np.zeros(nodes + 1, np.int64)
+    for i in range(len(low)):
+        start[low[i] + 1] += 1
+        start[high[i] + 1] += 1
+    start = np.cumsum(start)
+    free, target, value = start[:-1].copy(), np.empty(2 * len(low), np.int64), np.empty(2 * len(low))
+    for i in range(len(low)):
+        target[free[high[i]]], value[free[high[i]]] = low[i], weight[i]
+        free[high[i]] += 1
+    for i in range(len(low)):
+        target[free[low[i]]], value[free[low[i]]] = high[i], weight[i]
+        free[low[i]] += 1
+    return start, target, value
 
 
 @numba.njit(cache=True, nogil=True)
