@@ -140,7 +140,7 @@ DETECTOR: Final = Detector(
     question="Were the members opened, at work and last seen at the same times, more than other groups' members are?",
     innocent="A class, a cohort of one product's launch, or colleagues of one office share a season; hence the comparison with this deployment's groups.",
     source="references.md T20, L4-L6; references.md, measurements (what an account's life tells)",
-    needs=frozenset({"content"}),
+    needs=frozenset({"time"}),
     parameters={
         "close": Parameter(
             0.75, "share of strangers", "chosen on labelled worlds: below, innocent makers of data pass too"
