@@ -143,7 +143,7 @@ DETECTOR: Final = Detector(
     needs=frozenset({"time"}),
     parameters={
         "close": Parameter(
-            0.75, "share of strangers", "chosen on labelled worlds: below, innocent makers of data pass too"
+            0.8, "share of strangers", "chosen on labelled worlds: below, innocent makers of data pass too"
         ),
         "stranger": Parameter(
             0.57,
