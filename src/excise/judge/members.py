@@ -54,12 +54,12 @@ class MemberSettings:
     least: float = 0.9
     wrapper_nats: float = 1.5
     company: float = 0.8
-    some_company: float = 0.5
-    depth: float = 0.65
+    some_company: float = 0.8
+    depth: float = 0.7
     lone_depth: float = 0.8
-    some_depth: float = 0.5
+    some_depth: float = 0.7
     least_private: float = 0.5
-    sure: float = 0.95
+    sure: float = 0.98
     least_share: float = 0.25
 
 
