@@ -22,6 +22,10 @@ class Severity(IntEnum):
         """The name as people and options write it: `note` … `critical`."""
         return self.name.lower()
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Severity], tuple[int]]:
+        """Pickle by value: Python 3.11.0 to 3.11.3 do it by `getattr`, which no process of an inspection reads."""
+        return Severity, (self.value,)
+
 
 Confidence = Literal["low", "medium", "high"]
 """How sure it is that the finding is right; says nothing of what it costs."""

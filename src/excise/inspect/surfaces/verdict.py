@@ -27,6 +27,10 @@ class Verdict(IntEnum):
     EXFILTRATES = 4
     """Sends secrets to somebody."""
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Verdict], tuple[int]]:
+        """Pickle by value, as `Severity` is."""
+        return Verdict, (self.value,)
+
     @property
     def word(self) -> str:
         """The verdict in words."""
