@@ -173,7 +173,7 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
     rest = [layer for layer, value in layers.items() if value >= 1.0 and layer != "account"]
     if case.shows("address") and not rest:
         return "likely", "Little but addresses joins the accounts."
-    opened = case.shows("payment", "signup", "handover", least=_TOLD)
+    opened = case.shows("payment", "signup", "handover", least=_HELD)
     texts = case.shows("shared-wrapper", "multiplicity", "echo", least=SECOND)
     if case.shows("address") and "deterministic" not in rest and not opened and not texts:
         return (
@@ -183,8 +183,8 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
     return "ruled-out", "The evidence does not rest on addresses; networks of many accounts were left out."
 
 
-_TOLD: Final = 0.05
-"""Nats from which evidence is told at all."""
+_HELD: Final = 0.15
+"""Nats of cards or days of opening from which they hold a group together; less is a few members' doing."""
 SECOND: Final = 0.3
 """What 1 nat counts where it is not the strongest of its layer, at the default of `judge.fuse.second`."""
 
