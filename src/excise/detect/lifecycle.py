@@ -101,7 +101,6 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     """Standardise each group's closeness, weighted by the root of its members, by the median and spread of this deployment's groups.
 
     Not of a group most of which was opened together: that is another detector's finding, and a common life follows from it.
-
     An empirical null (Efron 2004, "Large-scale simultaneous hypothesis testing"): what groups share anyhow, a product's launch
     or a season, is no evidence.
     """
@@ -148,7 +147,7 @@ DETECTOR: Final = Detector(
         "stranger": Parameter(
             0.57,
             "share of strangers",
-            "chosen on labelled worlds: of a campaign's accounts a few in a hundred lie below",
+            "chosen on labelled worlds: hardly an account of a campaign lies below",
         ),
         "apart": Parameter(
             0.2,
