@@ -94,7 +94,10 @@ def clusters_of(detector, traffic):
     edges = join_ties(ties, most=LinkSettings().tie_nats)
     edges = select(edges, ~traffic.accounts.one_owner(edges.a, edges.b))
     clusters = match(traffic, gather(label, edges), share_inside=0.3)
-    return shared_wrapper.fill(clusters, traffic.habits, ties, shared_wrapper.DETECTOR.settings({}))
+    p, most = shared_wrapper.DETECTOR.settings({}), LinkSettings().tie_nats
+    return shared_wrapper.fill(
+        clusters, traffic.habits, traffic.accounts, [shared_wrapper.tie(traffic, p)], p, most=most
+    )
 
 
 def evidence(detector, traffic):

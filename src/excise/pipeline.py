@@ -257,14 +257,16 @@ def hold(
     threads: int = 1,
     held: Held | None = None,
 ) -> Clusters:
-    """Find the exchanges that hold their cluster's wrapper (unless it is known what they `held`), and how many wrappers each account shares."""
+    """Find the exchanges that hold their cluster's wrapper (unless it is known what they `held`), how many wrappers each account shares, and which clusters share parts of them."""
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
     matched, filled = together(
         lambda: match(traffic, clusters, share_inside=p["share_inside"], held=held, threads=threads),
-        lambda: shared_wrapper.fill(clusters, traffic.habits, ties, p),
+        lambda: shared_wrapper.fill(
+            clusters, traffic.habits, traffic.accounts, ties, p, most=settings.link.tie_nats
+        ),
         threads=threads,
     )
-    return replace(matched, wrappers=filled.wrappers, private=filled.private)
+    return replace(matched, wrappers=filled.wrappers, private=filled.private, neighbours=filled.neighbours)
 
 
 def complete(
@@ -306,6 +308,7 @@ def weigh(
             by_id[name].layer,
             tied=by_id[name].ties is not None,
             denied=mark.denied,
+            doubted=mark.doubted,
         )
     found = Findings(
         evidence=measure(detectors, traffic, clusters, marks, settings.detect, threads=threads),

@@ -358,6 +358,32 @@ def opened(together):
     return base(), accounts(created_at=created)
 
 
+def two_personas(together):
+    """The planted accounts and a small group that has two of their three frames: opened and at work in the same days. Its twin: in days of its own."""
+    rows, rng = [r for r in base() if not r["account_id"].startswith(("p", "g00"))], np.random.default_rng(37)
+    frames = [text(rng, 30) for _ in range(4)]
+    personas = {"p": (frames[:3], 8), "g": (frames[1:], 8 if together else 14)}
+    members = [n for n in scene.everyone() if n.startswith(("p", "g00"))]
+    for name in members:
+        mine, begin = personas[name[0]]
+        for j, at in enumerate(rng.integers(begin * 24, (begin + 2) * 24, 12)):
+            rows.append(
+                {
+                    **rows[0],
+                    "exchange_id": f"k{len(rows)}",
+                    "account_id": name,
+                    "started_at": scene.START + int(at) * HOUR,
+                    "user_text": f"{mine[j % 3]} explain your reasoning step by step before the final answer {text(rng)}",
+                }
+            )
+
+    def created(name, planted):
+        same = name in members and (together or planted)
+        return scene.START - (200 * DAY + number_of(name) % (20 if same else 900) * 8 * DAY)
+
+    return rows, accounts(created_at=created)
+
+
 def one_life(together):
     """Planted: opened weeks apart and at work in the same days of twenty. Its twin: each in days of its own."""
     rows, rng = base(), np.random.default_rng(31)
@@ -394,6 +420,7 @@ SCENES = {
     "flat-rhythm": (lambda: even_pace("scheduler"), lambda: even_pace("chance")),
     "synchrony": (lambda: together(True), lambda: together(False)),
     "lifecycle": (lambda: one_life(True), lambda: one_life(False)),
+    "kindred": (lambda: two_personas(True), lambda: two_personas(False)),
     "displacement": (lambda: displaced("hours"), lambda: displaced("days")),
     "block-replay": (lambda: replay("foreign"), lambda: replay("owner")),
     "relay-signature": (lambda: relayed(True), lambda: relayed(False)),
@@ -408,6 +435,7 @@ LOW = {
     "shared-wrapper": 0.7,
     "no-consumer": 0.3,
     "prompt-novelty": 0.3,
+    "kindred": 0.6,
     "synchrony": 0.5,
     "client": 1.0,
     "mail-domain": 0.8,
@@ -511,6 +539,32 @@ def test_a_member_that_leads_a_strangers_life_is_denied():
     names = list(traffic.accounts.name)
     assert marks.denied[names.index(stray)]
     assert sum(marks.denied[names.index(n)] for n in names_of_planted()) <= 2
+
+
+def test_who_lives_somewhat_apart_is_doubted_before_he_is_denied():
+    rows, lines = one_life(True)
+    traffic, detector = traffic_of(rows, lines), BY_ID["lifecycle"]
+    clusters = scene.clusters_of(detector, traffic)
+    marks = detector.marks(
+        traffic, clusters, detector.settings({"fellow": 0.75, "stranger": 0.4, "apart": 1})
+    )
+    assert marks.doubted.any()
+    assert not (marks.doubted & marks.shows).any()
+    strict = detector.marks(traffic, clusters, detector.settings({"fellow": 0.75, "stranger": 0.75}))
+    assert (strict.denied == strict.doubted).all()
+
+
+def test_a_group_is_kindred_to_another_of_three_and_more_only():
+    rows, lines = two_personas(True)
+    pair = {"g00a0", "g00a1"}
+    rows = [r for r in rows if not r["account_id"].startswith("g00") or r["account_id"] in pair]
+    assert evidence(BY_ID["kindred"], traffic_of(rows, lines))[0] is None
+
+
+def test_one_owners_groups_are_not_kindred():
+    rows, lines = two_personas(True)
+    owned = [{**line, "owner_id": "one"} if line["account_id"][0] == "p" or line["account_id"].startswith("g00") else line for line in lines]  # fmt: skip
+    assert evidence(BY_ID["kindred"], traffic_of(rows, owned))[0] is None
 
 
 def test_what_no_account_tells_denies_nobody():

@@ -16,11 +16,15 @@ Claim = Literal["campaign", "relay"]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One value an account: whether it shows the signal, and whether the input lets one know. `denied`: what is known speaks against its belonging."""
+    """One value an account: whether it shows the signal, and whether the input lets one know.
+
+    `denied`: what is known speaks against its belonging. `doubted`: it says too little for one that shows no signal at all.
+    """
 
     shows: Bool
     known: Bool
     denied: Bool | None = None
+    doubted: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,26 +49,35 @@ def _watch(account: I32, at: I64, families: U64, label: I32, first: I64, last: I
                     first[who] = at[row]
 
 
-def closeness(traffic: Traffic, clusters: Clusters) -> tuple[F64, F64, Bool]:
-    """Return how close each cluster's tied members are to each other, each account to those that it is tied to, and of whom that is known.
+def close(traffic: Traffic, clusters: Clusters, a: I32, b: I32) -> F64 | None:
+    """Return how close the lives of pairs of clustered accounts are, None where there are no strangers to hold them against.
 
     0 to 1: the share of pairs of strangers, from different clusters, that are further apart in a date, averaged over four
-    dates (opened, first and last elicitation, last seen) and the ties. Strangers are at 0.5. A date that only one
-    of two has is as far away as can be; one that neither has says nothing. O(t log t) in the ties.
+    dates (opened, first and last elicitation, last seen). Strangers are at 0.5. A date that only one of two has is as far
+    away as can be; one that neither has says nothing. O(p log s) in the pairs and the strangers.
     """
     members = clusters.members
     one, other = np.random.default_rng(0).choice(np.sort(members), (2, _STRANGERS if len(members) else 0))
     strange = clusters.label[one] != clusters.label[other]
-    a, b = clusters.edges.a, clusters.edges.b
+    if not strange.any():
+        return None
     dates = (traffic.accounts.created, *traffic.ask(LIVES, lambda: lives(traffic, clusters)))
-    close = np.zeros(len(a))
+    total = np.zeros(len(a))
     for date in dates:
         ranks = _share_below(_near(date, one[strange], other[strange]), _near(date, a, b))
-        close += np.where((date[a] == 0) & (date[b] == 0), 0.5, ranks) / len(dates)
-    group = _mean(clusters.label[a], close, len(clusters))
-    account = _mean(np.concatenate([a, b]), np.concatenate([close, close]), len(clusters.label))
-    tied = np.zeros(len(clusters.label), np.bool_)
-    tied[a] = tied[b] = bool(strange.any())
+        total += np.where((date[a] == 0) & (date[b] == 0), 0.5, ranks) / len(dates)
+    return total
+
+
+def closeness(traffic: Traffic, clusters: Clusters) -> tuple[F64, F64, Bool]:
+    """Return how `close` each cluster's tied members are to each other, each account to those that it is tied to, and of whom that is known."""
+    a, b = clusters.edges.a, clusters.edges.b
+    tied, near = np.zeros(len(clusters.label), np.bool_), close(traffic, clusters, a, b)
+    if near is None:
+        return np.zeros(len(clusters)), np.zeros(len(clusters.label)), tied
+    tied[a] = tied[b] = True
+    group = _mean(clusters.label[a], near, len(clusters))
+    account = _mean(np.concatenate([a, b]), np.concatenate([near, near]), len(clusters.label))
     return group, account, tied
 
 
@@ -90,11 +99,11 @@ def _mean(of: I32, values: F64, count: int) -> F64:
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
-    """Mark members that are close to those they are tied to; one whose life is a stranger's, or not this group's, is denied."""
+    """Mark members that are close to those they are tied to; one whose life is a stranger's, or not this group's, is denied, and one in between doubted."""
     group, account, known = closeness(traffic, clusters)
     usual = np.append(group, 0.0)[clusters.label]
     denied = account < np.maximum(p["stranger"], usual - p["apart"])
-    return Marks(account >= p["close"], known, denied=known & denied)
+    return Marks(account >= p["close"], known, denied=known & denied, doubted=known & (account < p["fellow"]))
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
@@ -148,6 +157,11 @@ DETECTOR: Final = Detector(
             0.57,
             "share of strangers",
             "chosen on labelled worlds: hardly an account of a campaign lies below",
+        ),
+        "fellow": Parameter(
+            0.7,
+            "share of strangers",
+            "chosen on labelled worlds: below, who shows no signal at all is a user of the text as often as not",
         ),
         "apart": Parameter(
             0.2,

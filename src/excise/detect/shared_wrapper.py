@@ -10,9 +10,9 @@ import numba
 import numpy as np
 
 from excise.detect.detector import Detector, Parameter, Settings
-from excise.model.clusters import Clusters, Ties
+from excise.model.clusters import Clusters, Neighbours, Ties
 from excise.model.findings import Evidence
-from excise.model.tables import F64, I32, U64, Bool, Habits, Traffic
+from excise.model.tables import F64, I32, U64, Accounts, Bool, Habits, Traffic
 from excise.stats.tails import log_odds_of
 
 
@@ -154,8 +154,23 @@ def strangers(clusters: Clusters, habits: Habits, p: Settings) -> Bool:
     return out
 
 
-def fill(clusters: Clusters, habits: Habits, ties: Sequence[Ties], p: Settings) -> Clusters:
-    """Return the clusters with `wrappers` and `private`."""
+def neighbours(ties: Ties, clusters: Clusters, accounts: Accounts, *, most: float) -> Neighbours:
+    """Return the clusters between which there are ties of no one owner's, each counted up to `most` nats. O(t log t) in the ties."""
+    label, size = clusters.label.astype(np.int64), clusters.sizes()
+    a, b = label[ties.a], label[ties.b]
+    between = np.flatnonzero((a >= 0) & (b >= 0) & (a != b))
+    between = between[~accounts.one_owner(ties.a[between], ties.b[between])]
+    a, b = a[between], b[between]
+    pair, place = np.unique(np.minimum(a, b) << 32 | np.maximum(a, b), return_inverse=True)
+    a, b = pair >> 32, pair & 0xFFFFFFFF
+    total = np.bincount(place, weights=np.minimum(ties.weight[between], most), minlength=len(pair))
+    return Neighbours(a, b, total / (size[a] * size[b]))
+
+
+def fill(
+    clusters: Clusters, habits: Habits, accounts: Accounts, ties: Sequence[Ties], p: Settings, *, most: float
+) -> Clusters:
+    """Return the clusters with `wrappers`, `private` and `neighbours`; `most`: nats that a tie counts."""
     mine = next((t for t in ties if t.detector == DETECTOR.id), None)
     if mine is None:
         return clusters
@@ -163,6 +178,7 @@ def fill(clusters: Clusters, habits: Habits, ties: Sequence[Ties], p: Settings) 
         clusters,
         wrappers=wrappers_shared(mine, clusters, len(clusters.label), closest=p["closest"]),
         private=private_wrappers(habits, clusters, p),
+        neighbours=neighbours(mine, clusters, accounts, most=most),
     )
 
 

@@ -96,12 +96,13 @@ def holders(traffic: Traffic, clusters: Clusters) -> tuple[Bool]:
 
 
 def _speaking(k: int, judgement: Judgement, found: Findings, settings: JudgeSettings) -> list[Evidence]:
-    """Return the evidence on a cluster for what its judgement claims."""
+    """Return the evidence on a cluster for what its judgement claims: where that is a relay, also what its accounts have in common as accounts."""
     relay = judgement.verdict == "relay"
     return [
         e
         for e in found.evidence[k]
-        if (e.detector in found.relays) == relay and e.log_odds >= settings.fuse.layer_least
+        if ((e.detector in found.relays) == relay or (relay and e.layer == "account"))
+        and e.log_odds >= settings.fuse.layer_least
     ]
 
 

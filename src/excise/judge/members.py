@@ -21,7 +21,7 @@ class Signal:
     """Which accounts show a signal and of which that is known; `stranger`: how often other groups' members show it (0 to 1).
 
     `tied`: it is a coincidence with certain other accounts, not something that one account does alone. `denied`: accounts
-    against whose belonging it speaks.
+    against whose belonging it speaks; `doubted`: of which it says too little, unless they show some signal.
     """
 
     shows: Bool
@@ -30,6 +30,7 @@ class Signal:
     layer: Layer = "account"
     tied: bool = False
     denied: Bool | None = None
+    doubted: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,9 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.8
-    depth: float = 0.7
+    depth: float = 0.5
     lone_depth: float = 0.8
-    some_depth: float = 0.7
+    some_depth: float = 0.4
     least_private: float = 0.5
     sure: float = 0.98
     least_share: float = 0.25
@@ -138,7 +139,7 @@ def accuse(
 
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
     beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
-    cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
+    cluster, some that it has to itself, as much company of members with a signal, no doubt of any signal's, and more of all than any declared
     member has, where the claim is `sure`: what the operator's licensed users have is no secret of a campaign.
     """
     if not may.any():
@@ -153,6 +154,9 @@ def accuse(
     least = settings.depth if rate > 0 else settings.lone_depth
     much = (depth >= least * deep) & (private >= settings.least_private)
     much &= sure & (depth > float(depth[declared].max(initial=0.0)))
+    for signal in signals.values():
+        if signal.doubted is not None:
+            much &= ~signal.doubted[members]
     own = (shows & some & (company >= settings.some_company * rate)) | (
         much & (company >= settings.company * rate)
     )

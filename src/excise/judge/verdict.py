@@ -15,6 +15,9 @@ from excise.stats.tails import sigmoid
 MOST_SURE: Final = 0.99
 """Highest confidence: rarer errors could not be seen in the worlds that it was checked on."""
 
+_OF_CUSTOMERS: Final = "kindred"
+"""Detector that says nothing of a pool: two of them serve customers of one product."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -59,11 +62,17 @@ def judge(
     beside wrapped requests (without these, a deterministic one beside common times, or beside the content of all that they ask,
     where no conversation changes accounts), and no likely innocent explanation; a relay needs conversations that change accounts. What a
     relay's accounts are paid with, when they were opened and which blocks they carry on is the relay's: behind one, a harvest is told
-    by texts of its own, or the requests are its customers'.
+    by texts of its own, or the requests are its customers', who are other pools' customers as well.
     """
     uniform = facts.wrapped_share >= settings.uniform and facts.in_system < settings.uniform
+    pooled = any(e.detector in relays and e.log_odds >= settings.layer_least for e in evidence)
     harvest = fuse(
-        [e for e in evidence if e.detector not in relays or (uniform and e.layer != "deterministic")],
+        [
+            e
+            for e in evidence
+            if (e.detector not in relays or (uniform and e.layer != "deterministic"))
+            and not (pooled and e.detector == _OF_CUSTOMERS)
+        ],
         prior,
         settings,
     )

@@ -54,6 +54,18 @@ class Edges:
         return self.kinds == 1 << self.detectors.index(detector)
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Pairs of clusters (a < b, each pair once) with ties by wrappers between them, and what these come to a pair of their members (nats)."""
+
+    a: I64
+    b: I64
+    nats: F64
+
+
+NO_NEIGHBOURS: Final = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
 WRAPPED: Final = 2
 """Tokens of its cluster that an exchange must hold to count as wrapped: one may be chance (swept in bench/sweep.py)."""
 
@@ -68,6 +80,7 @@ class Clusters:
     `private`: for each account, how many wrappers it repeats that several members do and few strangers use (0 and above).
     `items`: for each cluster, the share of wrapped exchanges whose text another member sends too, more than a day apart.
     `plain`: for each cluster, whether nothing but its content speaks against it: what content is compared with.
+    `neighbours`: which clusters share parts of their wrappers.
     """
 
     label: I32
@@ -81,6 +94,7 @@ class Clusters:
     private: F64
     items: F64
     plain: Bool
+    neighbours: Neighbours = NO_NEIGHBOURS
 
     def __len__(self) -> int:
         """Return the number of clusters."""
