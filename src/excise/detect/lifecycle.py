@@ -159,7 +159,7 @@ DETECTOR: Final = Detector(
             "chosen on labelled worlds: hardly an account of a campaign lies below",
         ),
         "fellow": Parameter(
-            0.7,
+            0.75,
             "share of strangers",
             "chosen on labelled worlds: below, who shows no signal at all is a user of the text as often as not",
         ),

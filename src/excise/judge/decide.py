@@ -63,9 +63,12 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     harvesting = traffic.ask(HOLDERS, lambda: holders(traffic, clusters))[0].copy()
     for rows in found.rows.values():
         harvesting[traffic.exchanges.account[rows]] = True
+    doubted = np.zeros_like(harvesting)
     for signal in found.signals.values():
         if signal.denied is not None:
             harvesting &= ~signal.denied
+        if signal.doubted is not None:
+            doubted |= signal.doubted
 
     def weigh(k: int, prior: float) -> Judgement:
         return judge(found.evidence[k], found.relays, facts[k], traffic.available, prior, settings.fuse)
@@ -79,11 +82,11 @@ def decide(traffic: Traffic, clusters: Clusters, found: Findings, settings: Judg
     belonging = _fit(dict(enumerate(judgements)), clusters, found, settings)
     out = []
     for k, judgement in enumerate(judgements):
-        finding = _find(k, judgement, traffic, clusters, found, harvesting, settings, belonging[k])
+        finding = _find(k, judgement, traffic, clusters, found, harvesting, doubted, settings, belonging[k])
         if finding.accused.sum() < 2 and judgement.verdict == "distillation" and judgement.serves:
             relay = judgement.as_relay()
             again = _fit({k: relay}, clusters, found, settings)[k]
-            finding = _find(k, relay, traffic, clusters, found, harvesting, settings, again)
+            finding = _find(k, relay, traffic, clusters, found, harvesting, doubted, settings, again)
         out.append(_claimed(finding))
     return out
 
@@ -125,6 +128,7 @@ def _find(
     clusters: Clusters,
     found: Findings,
     harvesting: Bool,
+    doubted: Bool,
     settings: JudgeSettings,
     belonging: F64,
 ) -> Finding:
@@ -140,6 +144,7 @@ def _find(
         found.signals,
         settings.member,
         belonging,
+        np.zeros(len(members), np.bool_) if relay else doubted[members],
         sure=judgement.confidence >= settings.member.sure or relay,
     )
     shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)

@@ -132,6 +132,7 @@ def accuse(
     signals: Mapping[str, Signal],
     settings: MemberSettings,
     belonging: F64,
+    doubted: Bool,
     *,
     sure: bool,
 ) -> Bool:
@@ -139,8 +140,8 @@ def accuse(
 
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
     beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
-    cluster, some that it has to itself, as much company of members with a signal, no doubt of any signal's, and more of all than any declared
-    member has, where the claim is `sure`: what the operator's licensed users have is no secret of a campaign.
+    cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
+    member has, if it is not `doubted` and where the claim is `sure`: what the operator's licensed users have is no secret of a campaign.
     """
     if not may.any():
         return may
@@ -154,9 +155,7 @@ def accuse(
     least = settings.depth if rate > 0 else settings.lone_depth
     much = (depth >= least * deep) & (private >= settings.least_private)
     much &= sure & (depth > float(depth[declared].max(initial=0.0)))
-    for signal in signals.values():
-        if signal.doubted is not None:
-            much &= ~signal.doubted[members]
+    much &= ~doubted
     own = (shows & some & (company >= settings.some_company * rate)) | (
         much & (company >= settings.company * rate)
     )

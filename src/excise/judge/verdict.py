@@ -90,7 +90,9 @@ def judge(
     )
     alone = "sessions" in available and not relay.evidence
     about = facts.wrapped > 0 or (deterministic and (in_time or (in_content and alone)))
-    customers = served and not _own_texts(harvest, products=facts.in_system >= settings.uniform)
+    customers = (
+        served and not uniform and not _own_texts(harvest, products=facts.in_system >= settings.uniform)
+    )
     if about and enough and not likely and not customers and confidence >= settings.accuse:
         return Judgement("distillation", confidence, harvest, relay, innocent, served)
     if served:
