@@ -82,7 +82,7 @@ bench-null: $(VENV)/runtime  ## worlds without a campaign, where every accusatio
 bench-stages: $(VENV)/runtime  ## where accounts of campaigns are lost: linking, clusters, members (WORLDS=folders)
 	$(BIN)/python bench/quality.py stages $(WORLDS) $(OPTIONS)
 
-bench-bound: $(VENV)/bound  ## what a judge that has seen labels would reach (TRAIN=folders, TEST=folders)
+bench-bound: $(VENV)/bound  ## what learning from labels would reach (TRAIN=folders, TEST=folders)
 	$(BIN)/python bench/bound.py --train $(TRAIN) --test $(TEST) $(OPTIONS)
 
 bench-ablation: $(VENV)/runtime  ## scans without a layer, or without a step of linking (WORLDS=folders)

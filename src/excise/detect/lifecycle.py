@@ -64,7 +64,7 @@ def close(traffic: Traffic, clusters: Clusters, a: I32, b: I32) -> F64 | None:
     dates = (traffic.accounts.created, *traffic.ask(LIVES, lambda: lives(traffic, clusters)))
     total = np.zeros(len(a))
     for date in dates:
-        ranks = _share_below(_near(date, one[strange], other[strange]), _near(date, a, b))
+        ranks = share_below(near(date, one[strange], other[strange]), near(date, a, b))
         total += np.where((date[a] == 0) & (date[b] == 0), 0.5, ranks) / len(dates)
     return total
 
@@ -72,22 +72,22 @@ def close(traffic: Traffic, clusters: Clusters, a: I32, b: I32) -> F64 | None:
 def closeness(traffic: Traffic, clusters: Clusters) -> tuple[F64, F64, Bool]:
     """Return how `close` each cluster's tied members are to each other, each account to those that it is tied to, and of whom that is known."""
     a, b = clusters.edges.a, clusters.edges.b
-    tied, near = np.zeros(len(clusters.label), np.bool_), close(traffic, clusters, a, b)
-    if near is None:
+    tied, ties = np.zeros(len(clusters.label), np.bool_), close(traffic, clusters, a, b)
+    if ties is None:
         return np.zeros(len(clusters)), np.zeros(len(clusters.label)), tied
     tied[a] = tied[b] = True
-    group = _mean(clusters.label[a], near, len(clusters))
-    account = _mean(np.concatenate([a, b]), np.concatenate([near, near]), len(clusters.label))
+    group = _mean(clusters.label[a], ties, len(clusters))
+    account = _mean(np.concatenate([a, b]), np.concatenate([ties, ties]), len(clusters.label))
     return group, account, tied
 
 
-def _near(date: I64, a: I32, b: I32) -> I64:
+def near(date: I64, a: I32, b: I32) -> I64:
     """Minus the distance of two dates; one that is not there is furthest."""
     known = (date[a] > 0) & (date[b] > 0)
     return np.where(known, -np.abs(date[a] - date[b]), np.iinfo(np.int64).min)
 
 
-def _share_below(strangers: I64, values: I64) -> F64:
+def share_below(strangers: I64, values: I64) -> F64:
     """The share of strangers below each value, equal ones by half."""
     ordered = np.sort(strangers)
     below = np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
