@@ -15,6 +15,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -45,19 +46,20 @@ TITLE = "What learning from labels would reach"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Accounts of one world that are in a group or tied to another: features [n, features], level (-1: innocent) and whether it harvested.
+    """Accounts of one world that are in a group or tied to another: features [n, features], campaign (-1: innocent), its level, and exchanges that it harvested.
 
     grouped: whether it is in a group; the features of judging are not there (NaN) otherwise. innocents: innocent accounts of the world.
-    all_harvested: accounts that harvested, by level 0 to 8. a, b: pairs of accounts (rows), pairs [p, features] what is known of each, and
+    campaigns: of each its level, accounts, accounts that harvested and exchanges that these harvested [campaigns, 4]. a, b: pairs of accounts (rows), pairs [p, features] what is known of each, and
     same: whether one campaign has both.
     """
 
     features: Any
+    campaign: Any
     level: Any
     harvested: Any
     grouped: Any
     innocents: int
-    all_harvested: Any
+    campaigns: Any
     a: Any
     b: Any
     pairs: Any
@@ -80,17 +82,20 @@ def rows_of(world: World, cache: Path) -> Rows:
     who = [known.accounts.get(n) for n in names.tolist()]
     code = {c: i for i, c in enumerate(sorted(known.campaigns))}
     campaign = np.array([-1 if w is None or w.campaign is None else code[w.campaign] for w in who])
-    counts = np.zeros(9, np.int64)
-    for name in known.harvested:
-        if name in known.accounts and known.accounts[name].level is not None:
-            counts[known.accounts[name].level] += 1
+    campaigns = np.zeros((len(code), 4), np.int64)
+    for name, account in known.accounts.items():
+        if account.campaign is not None:
+            harvested = known.harvested.get(name, 0)
+            campaigns[code[account.campaign], 0] = account.level
+            campaigns[code[account.campaign], 1:] += (1, harvested > 0, harvested)
     return Rows(
         features,
+        campaign,
         np.array([-1 if w is None or w.level is None else w.level for w in who]),
-        np.array([n in known.harvested for n in names.tolist()]),
+        np.array([known.harvested.get(n, 0) for n in names.tolist()]),
         ~np.isnan(features[:, 0]),
         sum(x.campaign is None for x in known.accounts.values()),
-        counts,
+        campaigns,
         a,
         b,
         pairs,
@@ -242,7 +247,11 @@ def _grouped(world: Rows) -> Rows:
     """Only the accounts in a group."""
     kept = world.grouped
     return replace(
-        world, features=world.features[kept], level=world.level[kept], harvested=world.harvested[kept]
+        world,
+        features=world.features[kept],
+        campaign=world.campaign[kept],
+        level=world.level[kept],
+        harvested=world.harvested[kept],
     )
 
 
@@ -280,15 +289,22 @@ def _judged(train: Sequence[Rows], test: Sequence[Rows]) -> list[tuple[list[Any]
 def measure(train: Sequence[Rows], test: Sequence[Rows]) -> str:
     grouped = [[_grouped(w) for w in worlds] for worlds in (train, test)]
     judges = _judged(*grouped) + _judged(*_linked(train, test))
-    rows = []
-    for level in range(9):
-        row = [str(level), f"{sum(int(w.all_harvested[level]) for w in test):,}"]
-        row += [share([_found(w, level, which(w)) for w in test]) for which in (_tied, _in_group)]
-        row += [
-            share([_found(w, level, s) for s, w in zip(accused, worlds, strict=True)])
-            for accused, worlds in judges
+    columns = [([which(w) for w in test], test) for which in (_tied, _in_group)] + judges
+
+    def row(name: str, of: Any, what: Any) -> list[str]:
+        return [
+            name,
+            of,
+            *(share([what(w, s) for s, w in zip(found, worlds, strict=True)]) for found, worlds in columns),
         ]
-        rows.append(row)
+
+    rows = [
+        row(str(level), f"{sum(int(w.campaigns[w.campaigns[:, 0] == level, 2].sum()) for w in test):,}", partial(_found, level=level))
+        for level in range(9)
+    ]  # fmt: skip
+    rows.append(row("6: exchanges that these harvested", "", partial(_exchanges, level=6)))
+    rows.append(row("7: campaigns, half of whose accounts are there", "", partial(_campaigns, level=7)))
+    rows.append(row("B-cubed F1, if each lay in a group of its campaign's", "", _bcubed))
     false = [
         sum(int(s[w.level < 0].sum()) for s, w in zip(accused, worlds, strict=True))
         for accused, worlds in judges
@@ -317,10 +333,34 @@ def _in_group(world: Rows) -> Any:
     return _tied(world) & world.grouped
 
 
-def _found(world: Rows, level: int, accused: Any) -> float:
-    return float((accused & world.harvested & (world.level == level)).sum()) / max(
-        1, int(world.all_harvested[level])
-    )
+def _found(world: Rows, accused: Any, *, level: int) -> float:
+    """Share of the level's harvesting accounts."""
+    mine = (world.level == level) & (world.harvested > 0)
+    of = world.campaigns[world.campaigns[:, 0] == level, 2].sum()
+    return float((accused & mine).sum()) / max(1, int(of))
+
+
+def _exchanges(world: Rows, accused: Any, *, level: int) -> float:
+    """Share of the level's harvest exchanges that these accounts sent."""
+    of = world.campaigns[world.campaigns[:, 0] == level, 3].sum()
+    return float(world.harvested[accused & (world.level == level)].sum()) / max(1, int(of))
+
+
+def _campaigns(world: Rows, accused: Any, *, level: int) -> float:
+    """Share of the level's campaigns of which half of the harvesting accounts are there."""
+    mine = world.campaign[accused & (world.harvested > 0) & (world.campaign >= 0)]
+    half = 2 * np.bincount(mine, minlength=len(world.campaigns)) >= world.campaigns[:, 2]
+    return float(half[world.campaigns[:, 0] == level].mean())
+
+
+def _bcubed(world: Rows, accused: Any) -> float:
+    """F1 over all that is accused or a campaign's, each campaign's accused in one group and everybody else alone."""
+    size = world.campaigns[:, 1]
+    found = np.bincount(world.campaign[accused & (world.campaign >= 0)], minlength=len(size))
+    innocent = int((accused & (world.campaign < 0)).sum())
+    recall = ((found**2 + size - found) / size).sum() + innocent
+    recall /= size.sum() + innocent
+    return float(2 * recall / (1 + recall))
 
 
 def main() -> None:
