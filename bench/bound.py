@@ -5,8 +5,8 @@ the groups as they are, and all that judging sees of their accounts. The second 
 pair of accounts, from all ties, dates, families and common neighbours, whether one campaign has both; what they say of an account's
 pairs is added to what judging sees, also for accounts in no group. Each threshold is set on the worlds that were learned from (each
 scored by trees that have not seen it), at one false accusation per 100,000 innocent accounts, and then on the tested worlds' own
-labels, which nobody has who accuses. What even that misses is not in what is measured. Features are kept under `--cache` by program
-and world.
+labels, which nobody has who accuses. It is what one kind of trees makes of so many worlds, no limit of all learning: where a scan
+without labels finds more, the trees had too few. Features are kept under `--cache` by program and world.
 """
 
 from __future__ import annotations
@@ -64,10 +64,6 @@ class Rows:
     b: Any
     pairs: Any
     same: Any
-
-    def having(self, features: Any) -> Rows:
-        """Return the same accounts with other features."""
-        return replace(self, features=features)
 
 
 def rows_of(world: World, cache: Path) -> Rows:
@@ -142,7 +138,7 @@ def _pairs(ties: Any, traffic: Any, settings: Any) -> tuple[Any, Any, Any]:
     kept = (nats[:, telling] > 0).any(axis=1) & ~traffic.accounts.one_owner(edges.a, edges.b)
     a, b, nats = edges.a[kept], edges.b[kept], nats[kept]
     count, e = len(traffic.accounts), traffic.exchanges
-    everybody = Everybody(np.zeros(count, np.int32), np.arange(count, dtype=np.int32))
+    everybody = Everybody(np.zeros(count, np.int32))
     strangers = np.random.default_rng(0).choice(np.unique(np.concatenate([a, b])), (2, 100_000))
     columns = [
         share_below(near(date, *strangers), near(date, a, b))
@@ -167,7 +163,6 @@ class Everybody:
     """One group of all accounts, as far as `lives` looks at it."""
 
     label: Any
-    members: Any
 
 
 def _features(traffic: Any, clusters: Any, found: Any, settings: Any) -> tuple[Any, Any]:
@@ -240,7 +235,9 @@ def _with_pairs(world: Rows, trees: Any) -> Rows:
     highest[who[few], rank[few]] = both[few]
     total = np.bincount(who, weights=both, minlength=len(highest))
     beyond = np.bincount(who, weights=both * total[other], minlength=len(highest)) / np.maximum(total, 1e-9)
-    return world.having(np.column_stack([world.features, highest, total, beyond]).astype(np.float32))
+    return replace(
+        world, features=np.column_stack([world.features, highest, total, beyond]).astype(np.float32)
+    )
 
 
 def _grouped(world: Rows) -> Rows:

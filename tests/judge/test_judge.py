@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from excise.judge.decide import Findings, JudgeSettings, speaking
 from excise.judge.facts import Facts
 from excise.judge.fuse import FuseSettings, fuse, joint_log_odds, size_prior
 from excise.judge.innocent import EXPLANATIONS, Case, explain_away
-from excise.judge.members import MemberSettings, Signal, belong
+from excise.judge.members import MemberSettings, Signal, accuse, belong
 from excise.judge.verdict import MOST_SURE, judge
 from excise.judge.wrapper import as_example, common_wrapper, redact
+from excise.link.linker import gather
+from excise.model.clusters import Edges
 from excise.model.findings import Evidence
 
 S = FuseSettings()
@@ -130,6 +133,52 @@ def test_customers_of_a_relay_are_no_harvest():
     assert verdict(hand, products).verdict == "relay"
     harvest = [*hand, piece("multiplicity", "content", 4.0)]
     assert verdict(harvest).verdict == "distillation"
+
+
+def test_a_pool_whose_traffic_is_uniform_has_no_customers():
+    hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
+    assert verdict(hand).verdict == "distillation"
+    assert verdict(hand, dataclasses.replace(NEUTRAL, in_system=0.9)).verdict == "relay"
+    assert verdict(hand, dataclasses.replace(NEUTRAL, wrapped_share=0.3)).verdict == "relay"
+
+
+def test_kindred_groups_say_nothing_of_a_pool():
+    said = [piece("kindred", "content", 4.0), piece("lifecycle", "time", 4.0)]
+    assert verdict(said).verdict == "distillation"
+    pool = verdict([*said, piece("handover", "account", 1.5)])
+    assert pool.verdict == "undetermined"
+    assert "kindred" not in {e.detector for e in pool.harvest.evidence}
+
+
+def test_a_life_in_doubt_needs_a_signal_beside_it():
+    """Six members with the same wrappers, all tied; four of them show a signal. The last shows none, and one that does is in doubt as well."""
+    a, b = np.nonzero(np.triu(np.ones((6, 6)), 1))
+    edges = Edges(a.astype(np.int32), b.astype(np.int32), np.full(15, 9.0), np.ones(15, np.int64), ("x",))
+    clusters = dataclasses.replace(
+        gather(np.zeros(6, np.int64), edges), wrappers=np.full(6, 3.0), private=np.full(6, 3.0)
+    )
+    everybody, nobody = np.ones(6, bool), np.zeros(6, bool)
+    signal = Signal(np.array([1, 1, 1, 1, 0, 0], bool), everybody, 0.05, "time")
+
+    def accused(doubted):
+        return accuse(
+            clusters.of(0), nobody, everybody, [piece("x", "time", 3.0)], clusters, {"x": signal},
+            MemberSettings(), np.ones(6), np.array(doubted, bool), sure=True,
+        ).tolist()  # fmt: skip
+
+    assert accused([0, 0, 0, 0, 0, 0]) == [True] * 6
+    assert accused([1, 0, 0, 0, 0, 1]) == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize(
+    ("claim", "speaks"), [("relay", ["handover", "address"]), ("distillation", ["address"])]
+)
+def test_where_a_relay_is_claimed_the_accounts_themselves_speak_for_their_membership(claim, speaks):
+    said = [piece("handover", "account", 4.0), piece("address", "account", 2.0), piece("pivot", "time", 2.0)]
+    found = Findings([said], {}, {}, frozenset({"handover"}))
+    judged = dataclasses.replace(verdict(said), verdict=claim)
+    heard = [e.detector for e in speaking(0, judged, found, JudgeSettings())]
+    assert heard == ([*speaks, "pivot"] if claim == "distillation" else speaks)
 
 
 FACTS_OF = {

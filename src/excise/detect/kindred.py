@@ -100,7 +100,7 @@ DETECTOR: Final = Detector(
             0.3, "nats a pair of members", "less is one tie between two large groups: chance"
         ),
         "least_close": Parameter(
-            0.7, "share of strangers", "chosen on labelled worlds: as close as groups of one text are"
+            0.7, "share of strangers", "chosen on labelled worlds: few neighbours of the innocent are closer"
         ),
         "peer_size": Parameter(3, "accounts", "pairs are close by chance: there are many"),
         "most_log_odds": Parameter(

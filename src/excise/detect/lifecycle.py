@@ -161,7 +161,7 @@ DETECTOR: Final = Detector(
         "fellow": Parameter(
             0.75,
             "share of strangers",
-            "chosen on labelled worlds: below, who shows no signal at all is a user of the text as often as not",
+            "chosen on labelled worlds: most innocents who were accused without any signal lay below",
         ),
         "apart": Parameter(
             0.2,

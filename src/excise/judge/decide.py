@@ -98,7 +98,7 @@ def holders(traffic: Traffic, clusters: Clusters) -> tuple[Bool]:
     return (which,)
 
 
-def _speaking(k: int, judgement: Judgement, found: Findings, settings: JudgeSettings) -> list[Evidence]:
+def speaking(k: int, judgement: Judgement, found: Findings, settings: JudgeSettings) -> list[Evidence]:
     """Return the evidence on a cluster for what its judgement claims: where that is a relay, also what its accounts have in common as accounts."""
     relay = judgement.verdict == "relay"
     return [
@@ -115,8 +115,8 @@ def _fit(
     """Return, for each of these clusters, how probably each member belongs to what is claimed."""
     cases = []
     for k, judgement in judgements.items():
-        members, speaking = clusters.of(k), _speaking(k, judgement, found, settings)
-        signals = [found.signals[e.detector] for e in speaking if e.detector in found.signals]
+        members, said = clusters.of(k), speaking(k, judgement, found, settings)
+        signals = [found.signals[e.detector] for e in said if e.detector in found.signals]
         cases.append((members, signals, strength_of(members, clusters, settings.member)))
     return dict(zip(judgements, belong_each(cases, settings.member), strict=True))
 
@@ -139,7 +139,7 @@ def _find(
         members,
         traffic.accounts.declared[members] > 0,
         may & (judgement.verdict in ACCUSING),
-        _speaking(k, judgement, found, settings),
+        speaking(k, judgement, found, settings),
         clusters,
         found.signals,
         settings.member,
