@@ -19,6 +19,7 @@ from excise.detect.detector import Detector
 from excise.detect.groups import count_members
 from excise.detect.habits import find_habits
 from excise.detect.matching import Held, count_users, match
+from excise.detect.phrases import find_phrases
 from excise.detect.run import find_marks, find_rows, find_ties, measure, usable
 from excise.engine.budget import Budget, memory_there
 from excise.engine.embedded import map_ordered, together
@@ -190,11 +191,14 @@ def sort(
         lambda: align(whole, opened, settings),
         threads=threads,
     )
+    phrases = find_phrases(
+        whole.exchanges, whole.systems, most=settings.habits.most_speakers, threads=threads
+    )
     kinds = available_kinds(
         seen_columns(whole.exchanges), accounts, events, has_accounts=opened.accounts is not None
     )
     families = tuple(Family(f.id, f.title, f.capability) for f in lexicon.families)
-    traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds)
+    traffic = Traffic(whole.exchanges, whole.systems, habits, accounts, events, families, kinds, phrases)
     return traffic, whole.duplicates
 
 
@@ -237,16 +241,18 @@ def cluster(
 ) -> Clusters:
     """Tie accounts by every signal, join the ties, find the clusters, and the exchanges that hold a cluster's wrapper."""
     ties = find_ties(detectors, traffic, settings.detect, threads=threads)
-    count = partial(count_users, threads=threads)
-    clusters = complete(join(ties, traffic, settings), ties, traffic, settings, count)
+    clusters, traffic = join(ties, traffic, settings)
+    clusters = complete(clusters, ties, traffic, settings, partial(count_users, threads=threads))
     return hold(clusters, ties, traffic, settings, threads)
 
 
-def join(ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> Clusters:
-    """Join ties into clusters, without those who only use what a cluster published. Reads no exchange."""
+def join(ties: Sequence[Ties], traffic: Traffic, settings: Settings) -> tuple[Clusters, Traffic]:
+    """Join ties into clusters, without those who only use what a cluster published; and let traffic know what clusters say among the habits. Reads no exchange."""
     p = shared_wrapper.DETECTOR.settings(settings.detect.get(shared_wrapper.DETECTOR.id, {}))
     clusters = link(ties, traffic.accounts, settings.link)
-    return leave(clusters, shared_wrapper.strangers(clusters, traffic.habits, p))
+    knowing = replace(traffic, habits=shared_wrapper.habits_of(traffic, clusters, p))
+    knowing.learn(traffic)
+    return leave(clusters, shared_wrapper.strangers(clusters, knowing.habits, p)), knowing
 
 
 def hold(

@@ -41,11 +41,13 @@ Lists = tuple[I64, U64, I64, U64]
 @dataclass(frozen=True, slots=True)
 class HabitSettings:
     """repeats: different texts in which an account must say a token (references.md, measurements: 3). most_accounts: users of a token at
-    most, more is public (references.md, measurements: 200 to 300).
+    most, more is public (references.md, measurements: 200 to 300). most_speakers: of a phrase at most that counts though nobody
+    repeats it (what is said once is mostly a payload: it must be rarer).
     """  # noqa: D205
 
     repeats: int = 3
     most_accounts: int = 200
+    most_speakers: int = 20
 
 
 def find_habits(

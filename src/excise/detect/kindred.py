@@ -14,6 +14,7 @@ import numpy as np
 from excise.detect import lifecycle
 from excise.detect.detector import Detector, Parameter, Settings
 from excise.detect.groups import percent
+from excise.detect.shared_wrapper import typical_wrappers
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I32, Traffic
@@ -63,13 +64,19 @@ def _members_of(clusters: Clusters, a: np.ndarray, b: np.ndarray) -> tuple[I32, 
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
-    """Rank each group's closest neighbour among those of the groups against which nothing else speaks."""
-    best = closest_neighbour(traffic, clusters, p)
-    null = np.sort(best[clusters.plain & (clusters.sizes() >= p["peer_size"])])
+    """Rank each group's closest neighbour among those of the groups against which nothing else speaks.
+
+    A group with fewer wrappers of its own than is usual among these has none that another could have a part of.
+    """
+    best, wrappers = closest_neighbour(traffic, clusters, p), typical_wrappers(clusters)
+    peers = clusters.plain & (clusters.sizes() >= p["peer_size"])
+    usual = wrappers[peers & (wrappers > 0)]
+    null = np.sort(best[peers])
+    best[wrappers < (float(np.median(usual)) if len(usual) else 0.0)] = 0.0
     at_least = len(null) - np.searchsorted(null, best, side="left")
-    usual = float(np.median(null)) if len(null) else 0.0
+    median = float(np.median(null)) if len(null) else 0.0
     return [
-        _evidence(float(close), (1 + int(n)) / (1 + len(null)), usual, p)
+        _evidence(float(close), (1 + int(n)) / (1 + len(null)), median, p)
         if close >= p["least_close"]
         else None
         for close, n in zip(best, at_least, strict=True)

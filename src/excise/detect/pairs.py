@@ -33,7 +33,7 @@ def tie_by_key(keys: U64, accounts: I32, population: int, *, most: int) -> tuple
     kept = (holders >= 2) & (holders <= most)
     keys, accounts, holders = keys[kept], accounts[kept], holders[kept]
     a, b, weight = _pairs(keys, accounts, np.log(population / holders))
-    return _rarest(a, b, weight)
+    return rarest(a, b, weight)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -55,7 +55,8 @@ def _pairs(keys: U64, accounts: I32, weight: F64) -> tuple[I32, I32, F64]:
     return a, b, w
 
 
-def _rarest(a: I32, b: I32, weight: F64) -> tuple[I32, I32, F64]:
+def rarest(a: I32, b: I32, weight: F64) -> tuple[I32, I32, F64]:
+    """Return each pair once, with its largest weight, sorted by a, then b."""
     order = np.lexsort((-weight, b, a))
     a, b, weight = a[order], b[order], weight[order]
     first = np.ones(len(a), bool)

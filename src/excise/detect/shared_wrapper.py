@@ -10,6 +10,8 @@ import numba
 import numpy as np
 
 from excise.detect.detector import Detector, Parameter, Settings
+from excise.detect.pairs import rarest
+from excise.detect.phrases import double, slot_of, tie_phrases, with_phrases
 from excise.model.clusters import Clusters, Neighbours, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I32, U64, Accounts, Bool, Habits, Traffic
@@ -17,8 +19,10 @@ from excise.stats.tails import log_odds_of
 
 
 def tie(traffic: Traffic, p: Settings) -> Ties:
-    """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it)."""
-    a, b, weight = _wrapper_pairs(traffic.habits, len(traffic.accounts), p["least_nats"])
+    """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it), or by more phrases than chance gives them."""
+    repeated = _wrapper_pairs(traffic.habits, len(traffic.accounts), p["least_nats"])
+    said = tie_phrases(traffic.phrases, traffic.accounts, chance=p["chance"], least=p["phrase_nats"])
+    a, b, weight = rarest(*(np.concatenate(c) for c in zip(repeated, said, strict=True)))
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=True, public=True)
 
 
@@ -60,10 +64,10 @@ def _accumulate(
                 continue
             for y in range(x + 1, i):
                 if used * 2 >= size:
-                    key, value = _double(key, value)
+                    key, value = double(key, value)
                     size *= 2
                 pair = (np.uint64(account[x]) << np.uint64(32)) | np.uint64(account[y])
-                slot = _slot(key, pair)
+                slot = slot_of(key, pair)
                 if key[slot] == 0:
                     key[slot] = pair
                     used += 1
@@ -75,25 +79,6 @@ def _accumulate(
             key[n], value[n] = key[slot], value[slot]
             n += 1
     return key[:n].copy(), value[:n].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _slot(key: U64, pair: np.uint64) -> int:
-    mask = np.uint64(len(key) - 1)
-    slot = (pair * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24) & mask
-    while key[slot] != 0 and key[slot] != pair:
-        slot = (slot + np.uint64(1)) & mask
-    return slot
-
-
-@numba.njit(cache=True, nogil=True)
-def _double(key: U64, value: F64) -> tuple[U64, F64]:
-    larger, values = np.zeros(2 * len(key), np.uint64), np.zeros(2 * len(key))
-    for i in range(len(key)):
-        if key[i] != 0:
-            slot = _slot(larger, key[i])
-            larger[slot], values[slot] = key[i], value[i]
-    return larger, values
 
 
 def wrappers_shared(ties: Ties, clusters: Clusters, population: int, *, closest: float) -> F64:
@@ -131,6 +116,17 @@ def private_wrappers(habits: Habits, clusters: Clusters, p: Settings) -> F64:
     repeaters = np.diff(np.append(np.flatnonzero(new), len(order)))[np.cumsum(new) - 1]
     own = order[(repeaters >= p["least_members"]) & (repeaters >= p["share_inside"] * habits.spread[order])]
     return np.bincount(habits.account[own], weights=habits.weight[own], minlength=len(clusters.label))
+
+
+def habits_of(traffic: Traffic, clusters: Clusters, p: Settings) -> Habits:
+    """Return the habits, and beside them the phrases that are a cluster's though nobody repeats them."""
+    return with_phrases(
+        traffic.habits,
+        traffic.phrases,
+        clusters,
+        members=int(p["phrase_members"]),
+        share=p["phrase_share"],
+    )
 
 
 def strangers(clusters: Clusters, habits: Habits, p: Settings) -> Bool:
@@ -182,14 +178,19 @@ def fill(
     )
 
 
+def typical_wrappers(clusters: Clusters) -> F64:
+    """Return, for each cluster, how many wrappers a typical member shares with its closest fellows, and how many its group has to itself: the mean."""
+    each = (clusters.wrappers + clusters.private) / 2.0
+    return np.array([float(np.median(each[clusters.of(k)])) for k in range(len(clusters))])
+
+
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Compare how many private wrappers a typical member has with this deployment's other groups of three and more.
 
     The mean of how many it shares with its closest fellows and how many its group has to itself: a published text gives the
     first, a product's prompt one of the second. Groups whose texts are a public set of items are left out of the comparison: each item is a wrapper of its own there.
     """
-    each = (clusters.wrappers + clusters.private) / 2.0
-    wrappers = np.array([float(np.median(each[clusters.of(k)])) for k in range(len(clusters))])
+    wrappers = typical_wrappers(clusters)
     compared = (wrappers > 0) & (clusters.sizes() >= p["peer_size"]) & (clusters.items < p["public_items"])
     null = np.sort(wrappers[compared & clusters.plain])
     if not len(null):
@@ -246,6 +247,14 @@ DETECTOR: Final = Detector(
         ),
         "least_members": Parameter(3, "accounts", "what two members repeat may be chance"),
         "least_nats": Parameter(3.0, "nats", "below, pairs only fill memory; swept in bench/sweep.py"),
+        "phrase_nats": Parameter(
+            8.0, "nats", "phrases that nobody repeats tie a pair by themselves or not at all"
+        ),
+        "chance": Parameter(
+            0.02, "texts", "strangers of one subject share more than their rate says: two texts never tie a pair"
+        ),
+        "phrase_members": Parameter(3, "accounts", "what two members say once may be one subject"),
+        "phrase_share": Parameter(0.5, "share of speakers", "a phrase said once is a cluster's if it is mostly its"),
     },
     ties=tie,
     measure=measure,

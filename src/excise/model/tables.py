@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
 U32 = npt.NDArray[np.uint32]
 U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 Result = TypeVar("Result")
@@ -103,6 +104,37 @@ class Habits:
 
 
 @dataclass(frozen=True, slots=True)
+class Phrases:
+    """Rare runs of words and who says them, repeated or not: accounts of phrase i, ascending, at `offsets[i]:offsets[i + 1]`.
+
+    `token` as of `Habits`, in no order. `text`: a hash of the first request in which the account says it; `share`: of the runs of words in it (or in its system prompt), 1 / (number of them).
+    """
+
+    token: U64
+    offsets: I64
+    account: I32
+    text: U32
+    share: F32
+
+    def sizes(self) -> I64:
+        """Return how many accounts say each phrase."""
+        return np.diff(self.offsets)
+
+    def owners(self) -> I64:
+        """Return, for each row, its phrase."""
+        return np.repeat(np.arange(len(self.token), dtype=np.int64), self.sizes())
+
+
+NO_PHRASES: Final = Phrases(
+    np.zeros(0, np.uint64),
+    np.zeros(1, np.int64),
+    np.zeros(0, np.int32),
+    np.zeros(0, np.uint32),
+    np.zeros(0, np.float32),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Accounts:
     """One row an account that was seen, in the order of its hash; attributes come from the operator's accounts table.
 
@@ -159,6 +191,7 @@ class Traffic:
     events: Events
     families: tuple[Family, ...]
     available: frozenset[str]
+    phrases: Phrases = NO_PHRASES
     _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _locks: dict[str, RLock] = field(default_factory=dict, init=False, repr=False, compare=False)
 
