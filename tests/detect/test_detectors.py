@@ -1,6 +1,7 @@
 """The registry's contract, and for each detector a scene in which it must speak and its innocent twin, in which it must not."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -559,6 +560,15 @@ def test_a_group_is_kindred_to_another_of_three_and_more_only():
     pair = {"g00a0", "g00a1"}
     rows = [r for r in rows if not r["account_id"].startswith("g00") or r["account_id"] in pair]
     assert evidence(BY_ID["kindred"], traffic_of(rows, lines))[0] is None
+
+
+def test_a_group_with_no_wrapper_of_its_own_is_kindred_to_none():
+    traffic, kindred = traffic_of(*two_personas(True)), BY_ID["kindred"]
+    clusters = scene.clusters_of(kindred, traffic)
+    p = kindred.settings({})
+    assert any(kindred.measure(traffic, clusters, p))
+    bare = replace(clusters, private=np.zeros(len(clusters.label)))
+    assert not any(kindred.measure(traffic, bare, p))
 
 
 def test_one_owners_groups_are_not_kindred():

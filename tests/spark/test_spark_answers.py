@@ -10,7 +10,7 @@ import pytest
 
 from excise import pipeline
 from excise.detect import DETECTORS, block_replay, echo, matching, multiplicity, prompt_novelty, synchrony
-from excise.detect.run import usable
+from excise.detect.run import find_ties, usable
 from excise.engine.budget import Budget
 from excise.engine.progress import Clock, Silence
 from excise.ingest.source import open_traffic
@@ -149,8 +149,10 @@ def test_the_harvest_of_parts_is_the_harvest(scanned):
     traffic, clusters, findings, signals = scanned
     accused, asking = accused_of(findings, len(traffic.accounts))
     settings = Settings()
+    ties = find_ties(usable(DETECTORS, traffic), traffic, settings.detect)
+    _, knowing = pipeline.join(ties, traffic, settings)
     tokens = matching.cluster_tokens(
-        traffic.habits, clusters, parameters(pipeline.shared_wrapper.DETECTOR, settings)["share_inside"]
+        knowing.habits, clusters, parameters(pipeline.shared_wrapper.DETECTOR, settings)["share_inside"]
     )
     mine = np.flatnonzero(clusters.label >= 0)
     group = Grouping(traffic.accounts.hash[mine], clusters.label[mine], by_cluster(tokens, len(clusters)))

@@ -14,7 +14,7 @@ import numpy as np
 from excise.detect import lifecycle
 from excise.detect.detector import Detector, Parameter, Settings
 from excise.detect.groups import percent
-from excise.detect.shared_wrapper import typical_wrappers
+from excise.detect.shared_wrapper import typical, typical_wrappers
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I32, Traffic
@@ -66,13 +66,14 @@ def _members_of(clusters: Clusters, a: np.ndarray, b: np.ndarray) -> tuple[I32, 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:
     """Rank each group's closest neighbour among those of the groups against which nothing else speaks.
 
-    A group with fewer wrappers of its own than is usual among these has none that another could have a part of.
+    A group with fewer wrappers than is usual among these, or none that it has to itself, has none that another could have a part of.
     """
     best, wrappers = closest_neighbour(traffic, clusters, p), typical_wrappers(clusters)
     peers = clusters.plain & (clusters.sizes() >= p["peer_size"])
     usual = wrappers[peers & (wrappers > 0)]
     null = np.sort(best[peers])
     best[wrappers < (float(np.median(usual)) if len(usual) else 0.0)] = 0.0
+    best[typical(clusters.private, clusters) <= 0] = 0.0
     at_least = len(null) - np.searchsorted(null, best, side="left")
     median = float(np.median(null)) if len(null) else 0.0
     return [

@@ -11,7 +11,7 @@ import numpy as np
 
 from excise.detect.detector import Detector, Parameter, Settings
 from excise.detect.pairs import rarest
-from excise.detect.phrases import double, slot_of, tie_phrases, with_phrases
+from excise.detect.phrase_ties import tie_phrases, with_phrases
 from excise.model.clusters import Clusters, Neighbours, Ties
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I32, U64, Accounts, Bool, Habits, Traffic
@@ -64,10 +64,10 @@ def _accumulate(
                 continue
             for y in range(x + 1, i):
                 if used * 2 >= size:
-                    key, value = double(key, value)
+                    key, value = _double(key, value)
                     size *= 2
                 pair = (np.uint64(account[x]) << np.uint64(32)) | np.uint64(account[y])
-                slot = slot_of(key, pair)
+                slot = _slot(key, pair)
                 if key[slot] == 0:
                     key[slot] = pair
                     used += 1
@@ -79,6 +79,25 @@ def _accumulate(
             key[n], value[n] = key[slot], value[slot]
             n += 1
     return key[:n].copy(), value[:n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _slot(key: U64, pair: np.uint64) -> int:
+    mask = np.uint64(len(key) - 1)
+    slot = (pair * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(24) & mask
+    while key[slot] != 0 and key[slot] != pair:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@numba.njit(cache=True, nogil=True)
+def _double(key: U64, value: F64) -> tuple[U64, F64]:
+    larger, values = np.zeros(2 * len(key), np.uint64), np.zeros(2 * len(key))
+    for i in range(len(key)):
+        if key[i] != 0:
+            slot = _slot(larger, key[i])
+            larger[slot], values[slot] = key[i], value[i]
+    return larger, values
 
 
 def wrappers_shared(ties: Ties, clusters: Clusters, population: int, *, closest: float) -> F64:
@@ -180,7 +199,11 @@ def fill(
 
 def typical_wrappers(clusters: Clusters) -> F64:
     """Return, for each cluster, how many wrappers a typical member shares with its closest fellows, and how many its group has to itself: the mean."""
-    each = (clusters.wrappers + clusters.private) / 2.0
+    return typical((clusters.wrappers + clusters.private) / 2.0, clusters)
+
+
+def typical(each: F64, clusters: Clusters) -> F64:
+    """Return the median over the members of each cluster of what is known of each account."""
     return np.array([float(np.median(each[clusters.of(k)])) for k in range(len(clusters))])
 
 
@@ -251,10 +274,14 @@ DETECTOR: Final = Detector(
             8.0, "nats", "phrases that nobody repeats tie a pair by themselves or not at all"
         ),
         "chance": Parameter(
-            0.02, "texts", "strangers of one subject share more than their rate says: two texts never tie a pair"
+            0.02,
+            "texts",
+            "strangers of one subject share more than their rate says: two texts never tie a pair",
         ),
         "phrase_members": Parameter(3, "accounts", "what two members say once may be one subject"),
-        "phrase_share": Parameter(0.5, "share of speakers", "a phrase said once is a cluster's if it is mostly its"),
+        "phrase_share": Parameter(
+            0.5, "share of speakers", "a phrase said once is a cluster's if it is mostly its"
+        ),
     },
     ties=tie,
     measure=measure,

@@ -52,11 +52,11 @@ class MemberSettings:
     rounds: int = 30
     discount: float = 0.7
     start: float = 0.8
-    least: float = 0.9
+    least: float = 0.95
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_company: float = 0.8
-    depth: float = 0.5
+    depth: float = 0.6
     lone_depth: float = 0.8
     some_depth: float = 0.4
     least_private: float = 0.5

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812  as everybody names it
 
 from excise.detect import pivot
 from excise.detect.detector import Detector
-from excise.model.tables import F64, I32, I64, U64, Habits
+from excise.detect.phrases import as_phrases
+from excise.model.tables import F64, I32, I64, U64, Habits, Phrases
 from excise.settings import Settings
 from excise.spark.frames import columns
 from excise.spark.reading import unsigned
@@ -20,6 +21,7 @@ from excise.spark.survey import (
     EVIDENCE,
     HABIT,
     NARROW,
+    PHRASE,
     REPEATED,
     SEEN_ACCOUNT,
     USERS,
@@ -69,31 +71,39 @@ def clients(survey: DataFrame, known: People) -> tuple[I32, U64, I64, tuple[np.n
 
 
 def weights(buckets: DataFrame, survey: DataFrame, shared: Any, settings: Settings, bits: int) -> DataFrame:
-    """Count the users of each token that somebody repeats, keep those of 2 to `most_accounts`, and weigh them where the texts are."""
+    """Count the users of each token, weigh what somebody repeats and 2 to `most_accounts` use, and find who says what 2 to `most_speakers` do, where the texts are."""
     users = of(survey, USERS).groupBy("key").agg(F.sum("a").alias("users"))
-    users = users.filter(F.col("users").between(2, settings.habits.most_accounts))
-    habits = of(survey, REPEATED).select("key", "a").join(users, "key")
+    used = users.filter(F.col("users").between(2, settings.habits.most_accounts))
+    habits = of(survey, REPEATED).select("key", "a").join(used, "key")
     bucket = F.shiftrightunsigned("a", 64 - bits).cast("int").alias("bucket")
     kept = habits.groupBy(bucket).agg(F.collect_list(F.struct("key", "a", "users")).alias("kept"))
-    return buckets.join(kept, "bucket", "left").mapInArrow(Weights(shared), NARROW)
+    said = users.filter(F.col("users").between(2, settings.habits.most_speakers)).select("key")
+    said = of(survey, USERS).select("key", F.col("b").cast("int").alias("bucket")).join(said, "key")
+    rare = said.groupBy("bucket").agg(F.collect_list("key").alias("rare"))
+    asked = buckets.join(kept, "bucket", "left").join(rare, "bucket", "left")
+    return asked.mapInArrow(Weights(shared), NARROW)
 
 
-def habits_and_adopters(
+def habits_and_phrases(
     weighed: DataFrame, known: People, settings: Settings
-) -> tuple[Habits, tuple[str, tuple[np.ndarray, ...]]]:
-    """Bring the habits of all accounts, and who took up a new model soon with the name of that answer."""
+) -> tuple[Habits, Phrases, tuple[str, tuple[np.ndarray, ...]]]:
+    """Bring the habits of all accounts, the rare phrases, and who took up a new model soon with the name of that answer."""
     kind, key, a, b, c = columns(weighed, "kind", "key", "a", "b", "c")
     mine = kind == HABIT
     token, account = key[mine].astype(np.uint64), known.codes(a[mine])
     order = np.lexsort((account, token))
     weight: F64 = np.ascontiguousarray(c[mine]).view(np.float64)
     habits = Habits(token[order], account[order], b[mine][order].astype(np.int32), weight[order])
+    mine = kind == PHRASE
+    token, account = key[mine].astype(np.uint64), known.codes(a[mine])
+    order = np.lexsort((account, token))
+    phrases = as_phrases(token[order], account[order], b[mine][order].astype(np.uint32), c[mine][order])
     n, mine = len(known.hashes), kind == ADOPTER
     early, could, calls = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.int64)
     code = known.codes(key[mine])
     early[code], could[code], calls[code] = a[mine] == 1, b[mine] == 1, c[mine]
     p = parameters(pivot.DETECTOR, settings)
-    return habits, (pivot.adopters_name(int(p["within_hours"]) * pivot.HOUR), (early, could, calls))
+    return habits, phrases, (pivot.adopters_name(int(p["within_hours"]) * pivot.HOUR), (early, could, calls))
 
 
 def parameters(detector: Detector, settings: Settings) -> dict[str, float]:

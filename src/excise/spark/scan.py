@@ -102,7 +102,7 @@ def scan(
         detectors = usable(DETECTORS, whole.traffic)
         with clock.stage("linking"):
             ties, traffic, places = job.tie(whole, detectors)
-            clusters = join(ties, traffic, settings)
+            clusters, traffic = join(ties, traffic, settings)
             clusters = complete(clusters, ties, traffic, settings, partial(job.count_users, whole))
             group = job.answer(whole, clusters, traffic)
             clusters = hold(clusters, ties, traffic, settings, held=(clusters.matched, clusters.wrapper))
@@ -192,10 +192,10 @@ class Job:
         sent = self._send(replace(shared, events=events))
         self._name("count users of tokens, weigh habits")
         weighed = relations.weights(gathered.buckets, table, sent, self.settings, self.bits)
-        habits, adopters = relations.habits_and_adopters(weighed, people, self.settings)
+        habits, phrases, adopters = relations.habits_and_phrases(weighed, people, self.settings)
         families = tuple(Family(f.id, f.title, f.capability) for f in load_pack().families)
         nothing = sharing.some(0)
-        traffic = Traffic(nothing, gathered.systems, habits, accounts, events, families, kinds)
+        traffic = Traffic(nothing, gathered.systems, habits, accounts, events, families, kinds, phrases)
         for name, answer in (
             adopters,
             ("period", people.period),

@@ -17,6 +17,7 @@ from excise.detect.habits import (
     weigh_habits,
 )
 from excise.detect.pairs import distinct_holders
+from excise.detect.phrases import first_said
 from excise.detect.repeats import pack_key
 from excise.model.tables import I64, U64, Exchanges, Systems
 from excise.settings import Settings
@@ -31,7 +32,7 @@ NARROW: Final = "kind int, key long, a long, b long, c long, d long"
     SEEN_ACCOUNT,  # key: account; a: exchanges, b, c: times of the first and last, d: usual client
     CLIENT,  # key: client; a: account, b: requests, c: bits of the habits that they show
     REPEATED,  # key: token; a: account that repeats it
-    USERS,  # key: token; a: accounts of this bucket that say it
+    USERS,  # key: token; a: accounts of this bucket that say it, b: the bucket
     SESSION,  # key: session; a: account (each pair once a bucket, also of the next two)
     DEVICE,
     NET,
@@ -43,7 +44,8 @@ NARROW: Final = "kind int, key long, a long, b long, c long, d long"
     EVIDENCE,  # key: position in `SEEN` of a column that holds values
     HABIT,  # key: token; a: account, b: users, c: bits of the weight
     ADOPTER,  # key: account; a: 1 early, b: 1 could have been, c: calls then
-) = range(15)
+    PHRASE,  # key: token; a: account, b: text, c: runs of words there, as `phrases.first_said`
+) = range(16)
 
 
 class Ids(Work):
@@ -74,10 +76,10 @@ class Survey(Work):
 
 
 class Weights(Work):
-    """Habits with their weights, and early adopters (`NARROW`), of `bucket int, blocks array<binary>, kept array<…>`."""
+    """Habits with their weights, early adopters and phrases (`NARROW`), of `bucket int, blocks array<binary>, kept array<…>, rare array<long>`."""
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Weigh the `kept` (token, account, users) of each bucket."""
+        """Weigh the `kept` (token, account, users) of each bucket, and say who says the `rare` tokens, and where."""
         p = pivot.DETECTOR.settings(self.shared.value.settings.detect.get(pivot.DETECTOR.id, {}))
         within = int(p["within_hours"]) * pivot.HOUR
         for batch in batches:
@@ -88,6 +90,9 @@ class Weights(Work):
                     kept = one["kept"].flatten()
                     if len(kept):
                         yield _weights(bucket, *(kept.field(k).to_numpy() for k in range(3)))
+                    rare = one["rare"].flatten()
+                    if len(rare):
+                        yield _phrases(bucket, rare.to_numpy())
 
 
 def narrow(kind: int, key: I64, a: Any = 0, b: Any = 0, c: Any = 0, d: Any = 0) -> pa.RecordBatch:
@@ -121,7 +126,7 @@ def _habits(bucket: Bucket, settings: Settings) -> Iterator[pa.RecordBatch]:
     yield narrow(REPEATED, token, signed(bucket.hashes[code]))
     tokens = _tokens(e, s)
     users = count_users(e, s, texts, tokens)
-    yield narrow(USERS, tokens[users > 0].astype(np.int64), users[users > 0])
+    yield narrow(USERS, tokens[users > 0].astype(np.int64), users[users > 0], bucket.number)
 
 
 def _tokens(e: Exchanges, s: Systems) -> U64:
@@ -191,3 +196,9 @@ def _weights(bucket: Bucket, token: I64, account: I64, users: I64) -> pa.RecordB
     return narrow(
         HABIT, h.token.astype(np.int64), signed(bucket.hashes[h.account]), h.spread, h.weight.view(np.int64)
     )
+
+
+def _phrases(bucket: Bucket, rare: I64) -> pa.RecordBatch:
+    t = bucket.traffic
+    token, account, text, runs = first_said(t.exchanges, t.systems, np.sort(rare.astype(np.uint64)))
+    return narrow(PHRASE, token.astype(np.int64), signed(bucket.hashes[account]), text, runs)

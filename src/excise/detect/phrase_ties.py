@@ -1,0 +1,144 @@
+"""Accounts that share many rare phrases, in more different texts than chance gives them; and which phrases are a cluster's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from excise.model.clusters import Clusters
+from excise.model.tables import F64, I32, I64, U8, U64, Accounts, Habits, Phrases
+
+_ONE, _32, _HALF = np.uint64(1), np.uint64(32), np.uint64(0xFFFFFFFF)
+
+
+def tie_phrases(phrases: Phrases, accounts: Accounts, *, chance: float, least: float) -> tuple[I32, I32, F64]:
+    """Return pairs of accounts (a < b, by a, then b) that share phrases in more texts than chance gives them, and by how many nats.
+
+    In m texts, of the account with fewer; one bit of 32 stands for a text (linear counting, Whang et al. 1990, without its
+    correction), so m is a little low and 32 at most. The rate of chance is the product of what each of the two shares with
+    anybody over what all share, at least `chance`; the weight is the log-likelihood ratio of the Poisson rate that was
+    seen, m ln(m / rate) - (m - rate). Pairs of `least` nats and more are kept; accounts of one owner are not held against
+    each other. Cost grows with the sum of squares of the phrases' accounts, which `find_phrases` bounds; account by account,
+    so that what is counted fits the processor's cache.
+    """
+    degree = np.zeros(len(accounts), np.int64)
+    index = _by_account(phrases.offsets, phrases.account, len(accounts))
+    said, owners = (phrases.account, phrases.text), (accounts.owner, accounts.org)
+    pair, texts = _shared(*index, said, owners, degree)
+    order = np.argsort(pair)
+    a, b = (pair[order] >> _32).astype(np.int32), (pair[order] & _HALF).astype(np.int32)
+    m = texts[order].astype(np.float64)
+    rate = np.maximum(degree[a].astype(np.float64) * degree[b] / max(int(degree.sum()), 1), chance)
+    weight = np.where(m > rate, m * np.log(m / rate) - (m - rate), 0.0)
+    kept = weight >= least
+    return a[kept], b[kept], weight[kept]
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_account(offsets: I64, account: I32, accounts: int) -> tuple[I64, I64, U8]:
+    """Return where the rows of each account start in what follows: its rows, and how many of the same phrase come after each."""
+    starts = np.zeros(accounts + 1, np.int64)
+    for row in range(len(account)):
+        starts[account[row] + 1] += 1
+    for i in range(accounts):
+        starts[i + 1] += starts[i]
+    place, rows, after = (
+        starts[:-1].copy(),
+        np.empty(len(account), np.int64),
+        np.empty(len(account), np.uint8),
+    )
+    for phrase in range(len(offsets) - 1):
+        for row in range(offsets[phrase], offsets[phrase + 1]):
+            at = place[account[row]]
+            place[account[row]] = at + 1
+            rows[at], after[at] = row, offsets[phrase + 1] - 1 - row
+    return starts, rows, after
+
+
+@numba.njit(cache=True, nogil=True)
+def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I64) -> tuple[U64, U8]:
+    """Return pairs that share phrases in two texts and more, and in how many; add to each account's `degree` what it shares with anybody."""
+    account, text = said
+    pair, texts, n = np.empty(1 << 12, np.uint64), np.empty(1 << 12, np.uint8), 0
+    bits, met = np.zeros(len(degree), np.uint64), np.empty(len(degree), np.int32)
+    for a in range(len(degree)):
+        others = 0
+        for i in range(starts[a], starts[a + 1]):
+            row = rows[i]
+            for other in range(row + 1, row + 1 + after[i]):
+                b = account[other]
+                # one text that both sent says nothing of how they word theirs
+                if text[row] != text[other] and not _of_one(owners, a, b):
+                    if bits[b] == 0:
+                        met[others] = b
+                        others += 1
+                    bits[b] |= _ONE << (_32 + _bit(text[row])) | _ONE << _bit(text[other])
+        if n + others > len(pair):
+            pair, texts = _longer(pair, texts, n + others)
+        for k in range(others):
+            b = met[k]
+            m = min(_ones(bits[b] >> _32), _ones(bits[b] & _HALF))
+            bits[b] = 0
+            degree[a] += m
+            degree[b] += m
+            if m >= 2:
+                pair[n], texts[n] = np.uint64(a) << _32 | np.uint64(b), m
+                n += 1
+    return pair[:n].copy(), texts[:n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _longer(pair: U64, texts: U8, least: int) -> tuple[U64, U8]:
+    size = 2 * max(least, len(pair))
+    longer, more = np.empty(size, np.uint64), np.empty(size, np.uint8)
+    longer[: len(pair)], more[: len(pair)] = pair, texts
+    return longer, more
+
+
+@numba.njit(inline="always")
+def _of_one(owners: Any, a: int, b: int) -> bool:
+    """As `Accounts.one_owner`."""
+    owner, org = owners
+    return (owner[a] == owner[b] and owner[a] != 0) or (org[a] == org[b] and org[a] != 0)
+
+
+@numba.njit(inline="always")
+def _bit(text: np.uint32) -> np.uint64:
+    return (np.uint64(text) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(59)
+
+
+@numba.njit(inline="always")
+def _ones(bits: np.uint64) -> int:
+    n = 0
+    while bits != 0:
+        bits &= bits - _ONE
+        n += 1
+    return n
+
+
+def with_phrases(
+    habits: Habits, phrases: Phrases, clusters: Clusters, *, members: int, share: float
+) -> Habits:
+    """Return the habits and, beside them, the phrases that at least so many `members` of a cluster say, and are that `share` of all who do.
+
+    A phrase weighs its share of the text that it was first said in. O(n log n) in what accounts in clusters say.
+    """
+    label = clusters.label[phrases.account]
+    inside = np.flatnonzero(label >= 0)
+    phrase = phrases.owners()[inside]
+    _, place, count = np.unique(phrase << 32 | label[inside], return_inverse=True, return_counts=True)
+    spread, speakers = phrases.sizes()[phrase], count[place]
+    kept = (speakers >= members) & (speakers >= share * spread)
+    token = np.append(habits.token, phrases.token[phrase[kept]])
+    account = np.append(habits.account, phrases.account[inside[kept]])
+    order = np.lexsort((account, token))  # stable: a habit stands before the same as a phrase, and stays
+    token, account = token[order], account[order]
+    new = np.append(True, (token[1:] != token[:-1]) | (account[1:] != account[:-1]))[: len(token)]
+    return Habits(
+        token[new],
+        account[new],
+        np.append(habits.spread, spread[kept].astype(np.int32))[order][new],
+        np.append(habits.weight, phrases.share[inside[kept]])[order][new],
+    )
