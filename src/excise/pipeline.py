@@ -192,7 +192,7 @@ def sort(
         threads=threads,
     )
     phrases = find_phrases(
-        whole.exchanges, whole.systems, most=settings.habits.most_speakers, threads=threads
+        whole.exchanges, whole.systems, most=settings.habits.speakers(len(whole.names)), threads=threads
     )
     kinds = available_kinds(
         seen_columns(whole.exchanges), accounts, events, has_accounts=opened.accounts is not None

@@ -41,13 +41,19 @@ Lists = tuple[I64, U64, I64, U64]
 @dataclass(frozen=True, slots=True)
 class HabitSettings:
     """repeats: different texts in which an account must say a token (references.md, measurements: 3). most_accounts: users of a token at
-    most, more is public (references.md, measurements: 200 to 300). most_speakers: of a phrase at most that counts though nobody
-    repeats it (what is said once is mostly a payload: it must be rarer).
+    most, more is public (references.md, measurements: 200 to 300). most_speakers: accounts that say a phrase at most for it to count
+    though nobody repeats it, and speakers_share: the same as a share of all accounts (what is said once is mostly a payload:
+    it must be rarer).
     """  # noqa: D205
 
     repeats: int = 3
     most_accounts: int = 200
     most_speakers: int = 20
+    speakers_share: float = 0.001
+
+    def speakers(self, accounts: int) -> int:
+        """Return how many of so many accounts may say a phrase: with fewer than 2 there are none."""
+        return min(self.most_speakers, int(self.speakers_share * accounts))
 
 
 def find_habits(

@@ -70,14 +70,16 @@ def clients(survey: DataFrame, known: People) -> tuple[I32, U64, I64, tuple[np.n
     return user[order], unsigned(client)[order], uses[order], habits
 
 
-def weights(buckets: DataFrame, survey: DataFrame, shared: Any, settings: Settings, bits: int) -> DataFrame:
-    """Count the users of each token, weigh what somebody repeats and 2 to `most_accounts` use, and find who says what 2 to `most_speakers` do, where the texts are."""
+def weights(
+    buckets: DataFrame, survey: DataFrame, shared: Any, settings: Settings, bits: int, accounts: int
+) -> DataFrame:
+    """Count the users of each token, weigh what somebody repeats and 2 to `most_accounts` use, and find who of so many accounts says what few do, where the texts are."""
     users = of(survey, USERS).groupBy("key").agg(F.sum("a").alias("users"))
     used = users.filter(F.col("users").between(2, settings.habits.most_accounts))
     habits = of(survey, REPEATED).select("key", "a").join(used, "key")
     bucket = F.shiftrightunsigned("a", 64 - bits).cast("int").alias("bucket")
     kept = habits.groupBy(bucket).agg(F.collect_list(F.struct("key", "a", "users")).alias("kept"))
-    said = users.filter(F.col("users").between(2, settings.habits.most_speakers)).select("key")
+    said = users.filter(F.col("users").between(2, settings.habits.speakers(accounts))).select("key")
     said = of(survey, USERS).select("key", F.col("b").cast("int").alias("bucket")).join(said, "key")
     rare = said.groupBy("bucket").agg(F.collect_list("key").alias("rare"))
     asked = buckets.join(kept, "bucket", "left").join(rare, "bucket", "left")

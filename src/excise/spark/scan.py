@@ -191,7 +191,9 @@ class Job:
         accounts, events, kinds = self._sides(gathered, people)
         sent = self._send(replace(shared, events=events))
         self._name("count users of tokens, weigh habits")
-        weighed = relations.weights(gathered.buckets, table, sent, self.settings, self.bits)
+        weighed = relations.weights(
+            gathered.buckets, table, sent, self.settings, self.bits, len(people.hashes)
+        )
         habits, phrases, adopters = relations.habits_and_phrases(weighed, people, self.settings)
         families = tuple(Family(f.id, f.title, f.capability) for f in load_pack().families)
         nothing = sharing.some(0)
