@@ -17,7 +17,7 @@ from excise.detect.repeats import ACCOUNT_BITS, find_key, first_slot, hash_index
 from excise.engine.compiled import inlined, uncounted
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
-from excise.model.tables import F32, I32, I64, U8, U32, U64, Exchanges, Phrases, Systems
+from excise.model.tables import F32, I32, I64, NO_PHRASES, U8, U32, U64, Exchanges, Phrases, Systems
 
 _BITS_A_VALUE: Final = 8
 _MOST_BITS: Final = 1 << 29
@@ -32,6 +32,8 @@ def find_phrases(exchanges: Exchanges, systems: Systems, *, most: int, threads: 
 
     Linear in the sampled runs of words: each thread counts its part of them, and passes over all of them three times.
     """
+    if most < 2:
+        return NO_PHRASES
 
     def find(part: int) -> tuple[U64, I64, I32, U32, F32]:
         return _find_part(exchanges, systems, most, np.array([part, threads], np.uint64))
