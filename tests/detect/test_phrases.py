@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +13,7 @@ from test_habits import BOOK, PROMPTS, ROWS, accounts_of, exchanges_of, packed, 
 
 import scene
 from excise.detect import shared_wrapper
+from excise.detect.habits import HabitSettings
 from excise.detect.phrase_ties import tie_phrases, with_phrases
 from excise.detect.phrases import as_phrases, find_phrases, first_said
 from excise.link.linker import gather, join_ties
@@ -141,10 +143,16 @@ def reworded(same_texts):
     return scene.traffic_of(rows)
 
 
+def test_in_a_scan_of_few_accounts_nothing_is_rare_enough():
+    assert [HabitSettings().speakers(n) for n in (100, 1_999, 2_000, 12_000, 10**6)] == [0, 1, 2, 12, 20]
+    assert reworded(same_texts=False).phrases is NO_PHRASES
+
+
 def test_a_wrapper_worded_anew_each_time_ties_and_a_common_set_of_texts_does_not():
     p = shared_wrapper.DETECTOR.settings({})
     for same_texts in (False, True):
         traffic = reworded(same_texts)
+        traffic = replace(traffic, phrases=find_phrases(traffic.exchanges, traffic.systems, most=20))
         ties = shared_wrapper.tie(traffic, p)
         names = traffic.accounts.name
         pairs = [{names[a], names[b]} for a, b in zip(ties.a, ties.b, strict=True)]
