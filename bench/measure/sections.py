@@ -58,6 +58,7 @@ def with_setting(settings: Settings, name: str, value: float) -> Settings | None
 
 STEPS = {
     "linking: an account need not repeat a wrapper": ("habits.repeats", 1),
+    "linking: what nobody repeats says nothing": ("habits.most_speakers", 1),
     "linking: pairs need not be rare": ("link.edge_nats", 3.0),
     "linking: one detector's tie counts without limit": ("link.tie_nats", 1e9),
     "linking: strong ties count no more than weak ones": ("link.exponent", 1.0),
