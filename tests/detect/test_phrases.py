@@ -23,9 +23,9 @@ NOTHING = dict.fromkeys(range(1, 7), ())
 
 
 def as_dictionary(phrases):
-    """{(token, account): (text, share)}."""
+    """{(token, account): (text, runs)}."""
     return {
-        (int(phrases.token[k]), int(phrases.account[i])): (int(phrases.text[i]), float(phrases.share[i]))
+        (int(phrases.token[k]), int(phrases.account[i])): (int(phrases.text[i]), int(phrases.runs[i]))
         for k in range(len(phrases.token))
         for i in range(phrases.offsets[k], phrases.offsets[k + 1])
     }
@@ -40,7 +40,7 @@ def test_phrases_are_what_few_accounts_say_and_where_first(rows, words, prompt, 
     for account, doc, system in rows:
         for said in (words[doc], prompt[system] if system >= 0 else ()):
             for token in said:
-                first.setdefault((packed(token), account), (doc, np.float32(1 / len(said))))
+                first.setdefault((packed(token), account), (doc, len(said)))
     users = Counter(token for token, _ in first)
     expected = {key: where for key, where in first.items() if 2 <= users[key[0]] <= most}
     found = find_phrases(exchanges, systems, most=most, threads=threads)
@@ -60,7 +60,7 @@ def test_no_exchanges_have_no_phrases():
 SAID = st.dictionaries(st.tuples(st.integers(0, 9), st.integers(0, 6)), st.integers(1, 200), max_size=60)
 
 
-def phrases_of(said, share=0.5):
+def phrases_of(said):
     """Phrases of {(phrase, account): text}."""
     keys = sorted(said)
     size = Counter(phrase for phrase, _ in keys)
@@ -70,7 +70,7 @@ def phrases_of(said, share=0.5):
         np.cumsum([0, *(size[p] for p in sorted({p for p, _ in kept}))]).astype(np.int64),
         np.array([a for _, a in kept], np.int32),
         np.array([said[k] for k in kept], np.uint32),
-        np.full(len(kept), share, np.float32),
+        np.full(len(kept), 2, np.uint8),
     )
 
 

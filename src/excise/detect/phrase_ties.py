@@ -140,5 +140,5 @@ def with_phrases(
         token[new],
         account[new],
         np.append(habits.spread, spread[kept].astype(np.int32))[order][new],
-        np.append(habits.weight, phrases.share[inside[kept]])[order][new],
+        np.append(habits.weight, 1.0 / phrases.runs[inside[kept]])[order][new],
     )

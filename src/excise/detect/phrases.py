@@ -17,7 +17,7 @@ from excise.detect.repeats import ACCOUNT_BITS, find_key, first_slot, hash_index
 from excise.engine.compiled import inlined, uncounted
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
-from excise.model.tables import F32, I32, I64, NO_PHRASES, U8, U32, U64, Exchanges, Phrases, Systems
+from excise.model.tables import I32, I64, NO_PHRASES, U8, U32, U64, Exchanges, Phrases, Systems
 
 _BITS_A_VALUE: Final = 8
 _MOST_BITS: Final = 1 << 29
@@ -35,7 +35,7 @@ def find_phrases(exchanges: Exchanges, systems: Systems, *, most: int, threads: 
     if most < 2:
         return NO_PHRASES
 
-    def find(part: int) -> tuple[U64, I64, I32, U32, F32]:
+    def find(part: int) -> tuple[U64, I64, I32, U32, U8]:
         return _find_part(exchanges, systems, most, np.array([part, threads], np.uint64))
 
     parts = map_ordered(find, range(threads), threads=threads)
@@ -43,7 +43,7 @@ def find_phrases(exchanges: Exchanges, systems: Systems, *, most: int, threads: 
     return Phrases(token, np.append(0, np.cumsum(size)), *said)
 
 
-def _find_part(e: Exchanges, systems: Systems, most: int, part: U64) -> tuple[U64, I64, I32, U32, F32]:
+def _find_part(e: Exchanges, systems: Systems, most: int, part: U64) -> tuple[U64, I64, I32, U32, U8]:
     prompts = flat(systems)
     mark: Any = _look
     tally: Any = _count
@@ -67,7 +67,7 @@ def _find_part(e: Exchanges, systems: Systems, most: int, part: U64) -> tuple[U6
     key, size = key[kept], count[kept].astype(np.int64)
     index, place = (key, hash_index(key), sieve_of(key)), np.cumsum(size) - size
     n = int(size.sum())
-    said = np.zeros(n, np.int32), np.zeros(n, np.uint32), np.zeros(n, np.float32)
+    said = np.zeros(n, np.int32), np.zeros(n, np.uint32), np.zeros(n, np.uint8)
     last = np.full(len(key), -1, np.int32)
     for rows, piece in pieces():
         write(*piece, e.doc[rows], index, last, place, said)
@@ -192,7 +192,7 @@ def _note(
     offsets: I64, values: U64, row: int, who: int, doc: np.uint64, part: U64, index: Any, last: I32, place: I64, said: Any
 ) -> None:  # fmt: skip
     key, table, sieve = index
-    account, text, share = said
+    account, text, runs = said
     for i in range(offsets[row], offsets[row + 1]):
         mine = _mine(values[i], part)
         k = find_key(key, table, mine) if mine != _NONE and passes(sieve, mine) else _NO_KEY
@@ -200,10 +200,10 @@ def _note(
             at = place[k]
             last[k], place[k] = who, at + 1
             account[at], text[at] = who, np.uint32(doc & _HALF)
-            share[at] = 1.0 / (offsets[row + 1] - offsets[row])
+            runs[at] = min(offsets[row + 1] - offsets[row], 255)
 
 
-def first_said(e: Exchanges, systems: Systems, tokens: U64) -> tuple[U64, I32, U32, I64]:
+def first_said(e: Exchanges, systems: Systems, tokens: U64) -> tuple[U64, I32, U32, U8]:
     """Return, for each of `tokens` (ascending) and each account that says it: token, account, text, and how many runs of words stand there.
 
     Where first, as `find_phrases` has it; for exchanges that are few.
@@ -225,11 +225,11 @@ def first_said(e: Exchanges, systems: Systems, tokens: U64) -> tuple[U64, I32, U
     )  # of one row, the request comes before its system prompt
     new = np.append(True, (token[1:] != token[:-1]) | (account[1:] != account[:-1]))[: len(token)]
     text = (e.doc[row[order]] & _HALF).astype(np.uint32)
-    return token[new], account[new], text[new], runs[order][new]
+    return token[new], account[new], text[new], np.minimum(runs[order][new], 255).astype(np.uint8)
 
 
-def as_phrases(token: U64, account: I32, text: U32, runs: I64) -> Phrases:
+def as_phrases(token: U64, account: I32, text: U32, runs: U8) -> Phrases:
     """Return the phrases of rows as `first_said` gives them, sorted by token, then account."""
     starts = np.flatnonzero(np.append(True, token[1:] != token[:-1])[: len(token)])
     offsets = np.append(starts, len(token)).astype(np.int64)
-    return Phrases(token[starts], offsets, account, text, (1.0 / runs).astype(np.float32))
+    return Phrases(token[starts], offsets, account, text, runs)

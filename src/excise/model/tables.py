@@ -21,7 +21,6 @@ I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
 U32 = npt.NDArray[np.uint32]
 U8 = npt.NDArray[np.uint8]
-F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 Result = TypeVar("Result")
@@ -107,14 +106,14 @@ class Habits:
 class Phrases:
     """Rare runs of words and who says them, repeated or not: accounts of phrase i, ascending, at `offsets[i]:offsets[i + 1]`.
 
-    `token` as of `Habits`, in no order. `text`: a hash of the first request in which the account says it; `share`: of the runs of words in it (or in its system prompt), 1 / (number of them).
+    `token` as of `Habits`, in no order. `text`: a hash of the first request in which the account says it; `runs`: how many sampled runs stand there (in it, or in its system prompt).
     """
 
     token: U64
     offsets: I64
     account: I32
     text: U32
-    share: F32
+    runs: U8
 
     def sizes(self) -> I64:
         """Return how many accounts say each phrase."""
@@ -130,7 +129,7 @@ NO_PHRASES: Final = Phrases(
     np.zeros(1, np.int64),
     np.zeros(0, np.int32),
     np.zeros(0, np.uint32),
-    np.zeros(0, np.float32),
+    np.zeros(0, np.uint8),
 )
 
 

@@ -99,7 +99,9 @@ def habits_and_phrases(
     mine = kind == PHRASE
     token, account = key[mine].astype(np.uint64), known.codes(a[mine])
     order = np.lexsort((account, token))
-    phrases = as_phrases(token[order], account[order], b[mine][order].astype(np.uint32), c[mine][order])
+    phrases = as_phrases(
+        token[order], account[order], b[mine][order].astype(np.uint32), c[mine][order].astype(np.uint8)
+    )
     n, mine = len(known.hashes), kind == ADOPTER
     early, could, calls = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.int64)
     code = known.codes(key[mine])
