@@ -49,7 +49,7 @@ class HabitSettings:
     repeats: int = 3
     most_accounts: int = 200
     most_speakers: int = 20
-    speakers_share: float = 0.001
+    speakers_share: float = 0.0005
 
     def speakers(self, accounts: int) -> int:
         """Return how many of so many accounts may say a phrase: with fewer than 2 there are none."""

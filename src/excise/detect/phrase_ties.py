@@ -8,31 +8,34 @@ import numba
 import numpy as np
 
 from excise.model.clusters import Clusters
-from excise.model.tables import F64, I32, I64, U8, U64, Accounts, Habits, Phrases
+from excise.model.tables import F64, I32, I64, U8, Accounts, Habits, Phrases
 
 _ONE, _32, _HALF = np.uint64(1), np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
-def tie_phrases(phrases: Phrases, accounts: Accounts, *, chance: float, least: float) -> tuple[I32, I32, F64]:
+def tie_phrases(
+    phrases: Phrases, accounts: Accounts, *, chance: float, least: float, most_alike: float
+) -> tuple[I32, I32, F64]:
     """Return pairs of accounts (a < b, by a, then b) that share phrases in more texts than chance gives them, and by how many nats.
 
     In m texts, of the account with fewer; one bit of 32 stands for a text (linear counting, Whang et al. 1990, without its
     correction), so m is a little low and 32 at most. The rate of chance is the product of what each of the two shares with
     anybody over what all share, at least `chance`; the weight is the log-likelihood ratio of the Poisson rate that was
-    seen, m ln(m / rate) - (m - rate). Pairs of `least` nats and more are kept; accounts of one owner are not held against
-    each other. Cost grows with the sum of squares of the phrases' accounts, which `find_phrases` bounds; account by account,
-    so that what is counted fits the processor's cache.
+    seen, m ln(m / rate) - (m - rate). Pairs of `least` nats and more are kept, if they share `most_alike` phrases a text at
+    most in the mean: more is a payload that both were given. Accounts of one owner are not held against each other. Cost
+    grows with the sum of squares of the phrases' accounts, which `find_phrases` bounds; account by account, so that what is
+    counted fits the processor's cache.
     """
     degree = np.zeros(len(accounts), np.int64)
     index = _by_account(phrases.offsets, phrases.account, len(accounts))
     said, owners = (phrases.account, phrases.text), (accounts.owner, accounts.org)
-    pair, texts = _shared(*index, said, owners, degree)
-    order = np.argsort(pair)
-    a, b = (pair[order] >> _32).astype(np.int32), (pair[order] & _HALF).astype(np.int32)
-    m = texts[order].astype(np.float64)
+    found = _shared(*index, said, owners, degree)
+    pair, texts, count = found[np.argsort(found[:, 0])].T
+    a, b = (pair >> 32).astype(np.int32), (pair & 0xFFFFFFFF).astype(np.int32)
+    m = texts.astype(np.float64)
     rate = np.maximum(degree[a].astype(np.float64) * degree[b] / max(int(degree.sum()), 1), chance)
     weight = np.where(m > rate, m * np.log(m / rate) - (m - rate), 0.0)
-    kept = weight >= least
+    kept = (weight >= least) & (count <= most_alike * m)
     return a[kept], b[kept], weight[kept]
 
 
@@ -58,11 +61,18 @@ def _by_account(offsets: I64, account: I32, accounts: int) -> tuple[I64, I64, U8
 
 
 @numba.njit(cache=True, nogil=True)
-def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I64) -> tuple[U64, U8]:
-    """Return pairs that share phrases in two texts and more, and in how many; add to each account's `degree` what it shares with anybody."""
+def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I64) -> I64:
+    """Return pairs (two codes in one number) that share phrases in two texts and more, in how many texts, and how many phrases: [pairs, 3].
+
+    Adds to each account's `degree` in how many texts it shares some with anybody.
+    """
     account, text = said
-    pair, texts, n = np.empty(1 << 12, np.uint64), np.empty(1 << 12, np.uint8), 0
-    bits, met = np.zeros(len(degree), np.uint64), np.empty(len(degree), np.int32)
+    found, n = np.empty((1 << 12, 3), np.int64), 0
+    bits, count, met = (
+        np.zeros(len(degree), np.uint64),
+        np.zeros(len(degree), np.int64),
+        np.empty(len(degree), np.int32),
+    )
     for a in range(len(degree)):
         others = 0
         for i in range(starts[a], starts[a + 1]):
@@ -71,30 +81,22 @@ def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I
                 b = account[other]
                 # one text that both sent says nothing of how they word theirs
                 if text[row] != text[other] and not _of_one(owners, a, b):
-                    if bits[b] == 0:
+                    if count[b] == 0:
                         met[others] = b
                         others += 1
+                    count[b] += 1
                     bits[b] |= _ONE << (_32 + _bit(text[row])) | _ONE << _bit(text[other])
-        if n + others > len(pair):
-            pair, texts = _longer(pair, texts, n + others)
-        for k in range(others):
-            b = met[k]
+        if n + others > len(found):
+            found = np.concatenate((found, np.empty((len(found) + others, 3), np.int64)))
+        for b in met[:others]:
             m = min(_ones(bits[b] >> _32), _ones(bits[b] & _HALF))
-            bits[b] = 0
             degree[a] += m
             degree[b] += m
             if m >= 2:
-                pair[n], texts[n] = np.uint64(a) << _32 | np.uint64(b), m
+                found[n, 0], found[n, 1], found[n, 2] = np.int64(a) << 32 | b, m, count[b]
                 n += 1
-    return pair[:n].copy(), texts[:n].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _longer(pair: U64, texts: U8, least: int) -> tuple[U64, U8]:
-    size = 2 * max(least, len(pair))
-    longer, more = np.empty(size, np.uint64), np.empty(size, np.uint8)
-    longer[: len(pair)], more[: len(pair)] = pair, texts
-    return longer, more
+            bits[b], count[b] = 0, 0
+    return found[:n].copy()
 
 
 @numba.njit(inline="always")

@@ -21,7 +21,13 @@ from excise.stats.tails import log_odds_of
 def tie(traffic: Traffic, p: Settings) -> Ties:
     """Tie accounts by the wrappers that they share: each worth ln(accounts / accounts that use it), or by more phrases than chance gives them."""
     repeated = _wrapper_pairs(traffic.habits, len(traffic.accounts), p["least_nats"])
-    said = tie_phrases(traffic.phrases, traffic.accounts, chance=p["chance"], least=p["phrase_nats"])
+    said = tie_phrases(
+        traffic.phrases,
+        traffic.accounts,
+        chance=p["chance"],
+        least=p["phrase_nats"],
+        most_alike=p["most_alike"],
+    )
     a, b, weight = rarest(*(np.concatenate(c) for c in zip(repeated, said, strict=True)))
     return Ties(DETECTOR.id, DETECTOR.layer, a, b, weight, alone=True, public=True)
 
@@ -277,6 +283,9 @@ DETECTOR: Final = Detector(
             0.02,
             "texts",
             "strangers of one subject share more than their rate says: two texts never tie a pair",
+        ),
+        "most_alike": Parameter(
+            5.0, "phrases a text", "more in common is two dozen words: a payload that both were given"
         ),
         "phrase_members": Parameter(3, "accounts", "what two members say once may be one subject"),
         "phrase_share": Parameter(
