@@ -18,8 +18,8 @@ ROW_BYTES: Final = 450
 """Of the tables, an exchange: measured with docs/benchmarks/speed.md; long texts leave up to three times as much."""
 _BASE_BYTES: Final = 400 << 20
 _ACCOUNT_BYTES: Final = 700
-_PASS_BYTES: Final = 40
-"""What no file takes off: libraries and kernels; an account's row, name and result; an exchange's place in one pass over all."""
+_PASS_BYTES: Final = 56
+"""What no file takes off: libraries and kernels; an account's row, name and result; an exchange's place in one pass over all, and its rare phrases."""
 _TABLES: Final = 4
 """Tables of more than this part of the memory lie in files: sorting and linking need the rest."""
 
