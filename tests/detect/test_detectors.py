@@ -1,7 +1,6 @@
 """The registry's contract, and for each detector a scene in which it must speak and its innocent twin, in which it must not."""
 
 import dataclasses
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -567,7 +566,7 @@ def test_a_group_with_no_wrapper_of_its_own_is_kindred_to_none():
     clusters = scene.clusters_of(kindred, traffic)
     p = kindred.settings({})
     assert any(kindred.measure(traffic, clusters, p))
-    bare = replace(clusters, private=np.zeros(len(clusters.label)))
+    bare = dataclasses.replace(clusters, private=np.zeros(len(clusters.label)))
     assert not any(kindred.measure(traffic, bare, p))
 
 

@@ -159,6 +159,13 @@ def test_in_a_scan_of_few_accounts_nothing_is_rare_enough():
     assert reworded(same_texts=False).phrases is NO_PHRASES
 
 
+def test_no_more_speakers_are_asked_for_than_are_counted():
+    assert HabitSettings(most_speakers=1000, speakers_share=0.5).speakers(10**6) == 254
+    _, none = exchanges_of([], NOTHING, NOTHING)
+    with pytest.raises(ValueError, match="254"):
+        find_phrases(none, systems_of(((), ()), ((), ())), most=255)
+
+
 def test_a_wrapper_worded_anew_each_time_ties_and_a_common_set_of_texts_does_not():
     p = shared_wrapper.DETECTOR.settings({})
     for same_texts, words in ((False, 14), (True, 14), (False, 60)):  # sixty words in common are a payload

@@ -38,6 +38,10 @@ Lists = tuple[I64, U64, I64, U64]
 """Offsets and values of the shingles, then of the marks."""
 
 
+MOST_SPEAKERS: Final = 254
+"""They are counted in a byte, of which 255 says more."""
+
+
 @dataclass(frozen=True, slots=True)
 class HabitSettings:
     """repeats: different texts in which an account must say a token (references.md, measurements: 3). most_accounts: users of a token at
@@ -52,8 +56,8 @@ class HabitSettings:
     speakers_share: float = 0.0005
 
     def speakers(self, accounts: int) -> int:
-        """Return how many of so many accounts may say a phrase: with fewer than 2 there are none."""
-        return min(self.most_speakers, int(self.speakers_share * accounts))
+        """Return how many of so many accounts may say a phrase, `MOST_SPEAKERS` at most: with fewer than 2 there are none."""
+        return min(self.most_speakers, int(self.speakers_share * accounts), MOST_SPEAKERS)
 
 
 def find_habits(

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from excise.detect.habits import account_chunks, columns_of, flat
+from excise.detect.habits import MOST_SPEAKERS, account_chunks, columns_of, flat
 from excise.detect.repeats import ACCOUNT_BITS, find_key, first_slot, hash_index, pack_key, passes, sieve_of
 from excise.engine.compiled import inlined, uncounted
 from excise.engine.embedded import map_ordered
@@ -28,12 +28,14 @@ _NONE, _ONE, _NO_KEY = np.uint64(0), np.uint64(1), np.int64(-1)
 
 
 def find_phrases(exchanges: Exchanges, systems: Systems, *, most: int, threads: int = 1) -> Phrases:
-    """Return the phrases that 2 to `most` (at most 254) accounts say, in their requests or their system prompts, in no order.
+    """Return the phrases that 2 to `most` (at most 254) accounts say, in their requests or their system prompts, in no order. Raises ValueError for a larger `most`.
 
     Linear in the sampled runs of words: each thread counts its part of them, and passes over all of them three times.
     """
     if most < 2:
         return NO_PHRASES
+    if most > MOST_SPEAKERS:
+        raise ValueError(f"a phrase has at most {MOST_SPEAKERS} speakers")
 
     def find(part: int) -> tuple[U64, I64, I32, U32, U8]:
         return _find_part(exchanges, systems, most, np.array([part, threads], np.uint64))
@@ -219,10 +221,8 @@ def first_said(e: Exchanges, systems: Systems, tokens: U64) -> tuple[U64, I32, U
     token = np.asarray(keys, np.uint64) >> np.uint64(ACCOUNT_BITS)
     wanted = np.flatnonzero(np.isin(token, tokens))
     order = wanted[np.lexsort((row[wanted], e.account[row[wanted]], token[wanted]))]
-    token, account = (
-        token[order],
-        e.account[row[order]],
-    )  # of one row, the request comes before its system prompt
+    # of one row, the request comes before its system prompt
+    token, account = token[order], e.account[row[order]]
     new = np.append(True, (token[1:] != token[:-1]) | (account[1:] != account[:-1]))[: len(token)]
     text = (e.doc[row[order]] & _HALF).astype(np.uint32)
     return token[new], account[new], text[new], np.minimum(runs[order][new], 255).astype(np.uint8)

@@ -75,7 +75,7 @@ def scan(
     """Find the campaigns in `source` (a folder that every machine sees, or an object store's address) on the cluster of `master`.
 
     The result is that of `pipeline.scan` for the same rows and settings. `memory` bounds what comes to the driver: accounts,
-    habits, and the harvest. Raises the errors of `excise.errors`.
+    habits, phrases, and the harvest. Raises the errors of `excise.errors`.
     """
     if is_database(str(source)):
         raise UsageError(
