@@ -13,18 +13,18 @@ import numba
 import numpy as np
 
 from excise.detect.habits import MOST_SPEAKERS, account_chunks, columns_of, flat
-from excise.detect.repeats import ACCOUNT_BITS, find_key, first_slot, hash_index, pack_key, passes, sieve_of
+from excise.detect.repeats import ACCOUNT_BITS, LOW, first_slot, pack_key, passes, sieve_of
 from excise.engine.compiled import inlined, uncounted
 from excise.engine.embedded import map_ordered
 from excise.engine.memory import forget
 from excise.model.tables import I32, I64, NO_PHRASES, U8, U32, U64, Exchanges, Phrases, Systems
 
-_BITS_A_VALUE: Final = 8
-_MOST_BITS: Final = 1 << 29
-"""Bits of each of the two maps that keep what is said once out of the table; with fewer, more is counted in vain."""
+_FIRST_WORDS: Final = 1 << 17
+_MOST_WORDS: Final = 1 << 23
+"""Words of 64 bits of each of the two maps that keep what is said once out of the table; with fewer, more is counted in vain."""
 _FIRST_SIZE: Final = 1 << 16
 _HALF: Final = np.uint64(0xFFFFFFFF)
-_NONE, _ONE, _NO_KEY = np.uint64(0), np.uint64(1), np.int64(-1)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
 def find_phrases(exchanges: Exchanges, systems: Systems, *, most: int, threads: int = 1) -> Phrases:
@@ -56,33 +56,23 @@ def _find_part(e: Exchanges, systems: Systems, most: int, part: U64) -> tuple[U6
             yield rows, (*columns_of(e, rows), prompts, part)
             forget(e)
 
-    bits = 1 << 16
-    while bits < min(_BITS_A_VALUE * (len(e.shingles.values) + len(prompts[1])) // int(part[1]), _MOST_BITS):
-        bits *= 2
-    met = np.zeros((bits >> 6, 2), np.uint64)
+    met = np.zeros((_FIRST_WORDS, 2), np.uint64)
     for _, piece in pieces():
         mark(*piece, met)
-    key, last, count, used = _no_keys()
+        while len(met) < _MOST_WORDS and 8 * int(np.bitwise_count(met[:, 0]).sum()) > 64 * len(met):
+            met = np.concatenate((met, met))
+    keys, count, used = np.zeros(_FIRST_SIZE, np.uint64), np.zeros(_FIRST_SIZE, np.uint8), 0
     for _, piece in pieces():
-        key, last, count, used = tally(*piece, met, key, last, count, used)
+        keys, count, used = tally(*piece, met, keys, count, used)
     kept = np.flatnonzero((count >= 2) & (count <= most))
-    key, size = key[kept], count[kept].astype(np.int64)
-    index, place = (key, hash_index(key), sieve_of(key)), np.cumsum(size) - size
+    key, size = keys[kept] >> np.uint64(ACCOUNT_BITS), count[kept].astype(np.int64)
+    keys, place = _table_of(key, np.cumsum(size) - size)
     n = int(size.sum())
     said = np.zeros(n, np.int32), np.zeros(n, np.uint32), np.zeros(n, np.uint8)
-    last = np.full(len(key), -1, np.int32)
+    sieve = sieve_of(key)
     for rows, piece in pieces():
-        write(*piece, e.doc[rows], index, last, place, said)
+        write(*piece, e.doc[rows], sieve, keys, place, said)
     return key, size, *said
-
-
-def _no_keys() -> tuple[U64, I32, U8, int]:
-    return (
-        np.zeros(_FIRST_SIZE, np.uint64),
-        np.zeros(_FIRST_SIZE, np.int32),
-        np.zeros(_FIRST_SIZE, np.uint8),
-        0,
-    )
 
 
 @inlined
@@ -117,9 +107,9 @@ def _mark(offsets: I64, values: U64, row: int, part: U64, met: U64) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _count(
-    account: I32, system: I32, lists: Any, prompts: Any, part: U64, met: U64, key: U64, last: I32, count: U8, used: int
-) -> tuple[U64, I32, U8, int]:  # fmt: skip
-    """Count the accounts that say each key, 255 at most; the table grows."""
+    account: I32, system: I32, lists: Any, prompts: Any, part: U64, met: U64, keys: U64, count: U8, used: int
+) -> tuple[U64, U8, int]:
+    """Count the accounts that say each key, 255 at most; in the table, which grows, a key stands beside who said it last (`pack_key`)."""
     of, before = -1, -1
     for row in range(len(account)):
         room = lists[0][row + 1] - lists[0][row]
@@ -127,80 +117,94 @@ def _count(
         if prompt >= 0:
             of, before = account[row], system[row]
             room += prompts[0][prompt + 1] - prompts[0][prompt]
-        while 2 * (used + room) > len(key):
-            key, last, count = _grow(key, last, count)
-        used += _tally(lists[0], lists[1], row, account[row], part, met, key, last, count)
+        while 2 * (used + room) > len(keys):
+            keys, count = _grow(keys, count)
+        used += _tally(lists[0], lists[1], row, account[row], part, met, keys, count)
         if prompt >= 0:
-            used += _tally(prompts[0], prompts[1], prompt, account[row], part, met, key, last, count)
-    return key, last, count, used
+            used += _tally(prompts[0], prompts[1], prompt, account[row], part, met, keys, count)
+    return keys, count, used
 
 
 @inlined
 def _tally(
-    offsets: I64, values: U64, row: int, account: int, part: U64, met: U64, key: U64, last: I32, count: U8
+    offsets: I64, values: U64, row: int, account: int, part: U64, met: U64, keys: U64, count: U8
 ) -> int:
-    bits, new = np.uint64((len(met) << 6) - 1), 0
+    bits, who, new = np.uint64((len(met) << 6) - 1), np.uint64(account), 0
     for i in range(offsets[row], offsets[row + 1]):
         mine = _mine(values[i], part)
         if mine == _NONE:
             continue
-        slot = _slot(key, mine)
-        if key[slot] == mine:
-            if last[slot] != account:
-                last[slot], count[slot] = account, min(count[slot] + 1, 255)
-            continue
-        bit = first_slot(mine, bits)
-        if met[bit >> np.uint64(6), 1] & (_ONE << (bit & np.uint64(63))) != _NONE:
-            key[slot], last[slot], count[slot] = mine, account, 1
+        slot = _slot(keys, mine)
+        if keys[slot] == _NONE:
+            bit = first_slot(mine, bits)
+            if met[bit >> np.uint64(6), 1] & (_ONE << (bit & np.uint64(63))) == _NONE:
+                continue
             new += 1
+        elif keys[slot] & LOW == who:
+            continue
+        keys[slot] = mine << np.uint64(ACCOUNT_BITS) | who
+        count[slot] = min(count[slot] + 1, 255)
     return new
 
 
 @numba.njit(inline="always")
-def _slot(key: U64, wanted: np.uint64) -> np.uint64:
-    mask = np.uint64(len(key) - 1)
+def _slot(keys: U64, wanted: np.uint64) -> np.uint64:
+    mask = np.uint64(len(keys) - 1)
     slot = first_slot(wanted, mask)
-    while key[slot] != _NONE and key[slot] != wanted:
+    while keys[slot] != _NONE and keys[slot] >> np.uint64(ACCOUNT_BITS) != wanted:
         slot = (slot + _ONE) & mask
     return slot
 
 
 @numba.njit(cache=True, nogil=True)
-def _grow(key: U64, last: I32, count: U8) -> tuple[U64, I32, U8]:
-    size = 2 * len(key)
-    larger, who, often = np.zeros(size, np.uint64), np.zeros(size, np.int32), np.zeros(size, np.uint8)
-    for i in range(len(key)):
-        if key[i] != _NONE:
-            slot = _slot(larger, key[i])
-            larger[slot], who[slot], often[slot] = key[i], last[i], count[i]
-    return larger, who, often
+def _grow(keys: U64, count: U8) -> tuple[U64, U8]:
+    larger, often = np.zeros(2 * len(keys), np.uint64), np.zeros(2 * len(keys), np.uint8)
+    for i in range(len(keys)):
+        if keys[i] != _NONE:
+            slot = _slot(larger, keys[i] >> np.uint64(ACCOUNT_BITS))
+            larger[slot], often[slot] = keys[i], count[i]
+    return larger, often
+
+
+@numba.njit(cache=True, nogil=True)
+def _table_of(key: U64, start: I64) -> tuple[U64, I64]:
+    """Return a table of keys that nobody said yet, and what belongs to each."""
+    size = 4
+    while size < 2 * len(key):
+        size *= 2
+    keys, place = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+    for k in range(len(key)):
+        slot = _slot(keys, key[k])
+        keys[slot], place[slot] = key[k] << np.uint64(ACCOUNT_BITS) | LOW, start[k]
+    return keys, place
 
 
 @uncounted
 def _write(
-    account: I32, system: I32, lists: Any, prompts: Any, part: U64, doc: U64, index: Any, last: I32, place: I64, said: Any
+    account: I32, system: I32, lists: Any, prompts: Any, part: U64, doc: U64, sieve: U64, keys: U64, place: I64, said: Any
 ) -> None:  # fmt: skip
-    """Write down who says each key of an index, and in which text first; `place`: where the next one is written."""
+    """Write down who says each key of a table, and in which text first; `place`: where the next one is written."""
     of, before = -1, -1
     for row in range(len(account)):
-        _note(lists[0], lists[1], row, account[row], doc[row], part, index, last, place, said)
+        _note(lists[0], lists[1], row, account[row], doc[row], part, sieve, keys, place, said)
         if system[row] >= 0 and (system[row] != before or account[row] != of):
             of, before = account[row], system[row]
-            _note(prompts[0], prompts[1], before, account[row], doc[row], part, index, last, place, said)
+            _note(prompts[0], prompts[1], before, account[row], doc[row], part, sieve, keys, place, said)
 
 
 @inlined
 def _note(
-    offsets: I64, values: U64, row: int, who: int, doc: np.uint64, part: U64, index: Any, last: I32, place: I64, said: Any
+    offsets: I64, values: U64, row: int, who: int, doc: np.uint64, part: U64, sieve: U64, keys: U64, place: I64, said: Any
 ) -> None:  # fmt: skip
-    key, table, sieve = index
     account, text, runs = said
     for i in range(offsets[row], offsets[row + 1]):
         mine = _mine(values[i], part)
-        k = find_key(key, table, mine) if mine != _NONE and passes(sieve, mine) else _NO_KEY
-        if k >= 0 and last[k] != who:
-            at = place[k]
-            last[k], place[k] = who, at + 1
+        if mine == _NONE or not passes(sieve, mine):
+            continue
+        slot = _slot(keys, mine)
+        if keys[slot] != _NONE and keys[slot] & LOW != np.uint64(who):
+            at = place[slot]
+            keys[slot], place[slot] = mine << np.uint64(ACCOUNT_BITS) | np.uint64(who), at + 1
             account[at], text[at] = who, np.uint32(doc & _HALF)
             runs[at] = min(offsets[row + 1] - offsets[row], 255)
 

@@ -12,9 +12,9 @@ from excise.engine.keys import sort_by
 from excise.model.tables import F64, I32, I64, U64, Bool
 
 ACCOUNT_BITS: Final = 24
-MAX_ACCOUNTS: Final = 1 << ACCOUNT_BITS
-"""Accounts in one scan: a token and its account share one 64-bit key. 40 bits of hash are left to tell tokens apart."""
-LOW: Final = np.uint64(MAX_ACCOUNTS - 1)
+MAX_ACCOUNTS: Final = (1 << ACCOUNT_BITS) - 1
+"""Accounts in one scan: a token and its account share one 64-bit key, and a last code is nobody's. 40 bits of hash are left to tell tokens apart."""
+LOW: Final = np.uint64(MAX_ACCOUNTS)
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _NONE, _ONE = np.int64(0), np.int64(1)
 """A plain number in a call is a type of its own to numba, and compiled for."""
