@@ -150,24 +150,50 @@ def test_kindred_groups_say_nothing_of_a_pool():
     assert "kindred" not in {e.detector for e in pool.harvest.evidence}
 
 
-def test_a_life_in_doubt_needs_a_signal_beside_it():
-    """Six members with the same wrappers, all tied; four of them show a signal. The last shows none, and one that does is in doubt as well."""
+def accused_of_six(signals, doubted=(), *, depth=(3, 3, 3, 3, 3, 3), belonging=(1, 1, 1, 1, 1, 1), harvesting=(1, 1, 1, 1, 1, 1), declared=(0, 0, 0, 0, 0, 0), sure=True):  # fmt: skip
+    """Whom of six members, all tied to each other, a claim is about. `signals`: layer of each signal and which members show it; `depth`: their wrappers."""
     a, b = np.nonzero(np.triu(np.ones((6, 6)), 1))
     edges = Edges(a.astype(np.int32), b.astype(np.int32), np.full(15, 9.0), np.ones(15, np.int64), ("x",))
+    wrappers = np.array(depth, float)
     clusters = dataclasses.replace(
-        gather(np.zeros(6, np.int64), edges), wrappers=np.full(6, 3.0), private=np.full(6, 3.0)
+        gather(np.zeros(6, np.int64), edges), wrappers=wrappers, private=wrappers.copy()
     )
-    everybody, nobody = np.ones(6, bool), np.zeros(6, bool)
-    signal = Signal(np.array([1, 1, 1, 1, 0, 0], bool), everybody, 0.05, "time")
+    shown = {f"s{i}": (layer, np.array(who, bool)) for i, (layer, who) in enumerate(signals)}
+    return accuse(
+        clusters.of(0), np.array(declared, bool), np.array(harvesting, bool),
+        [piece(name, layer, 3.0) for name, (layer, _) in shown.items()], clusters,
+        {name: Signal(who, np.ones(6, bool), 0.05, layer) for name, (layer, who) in shown.items()},
+        MemberSettings(), np.array(belonging, float), np.array(doubted or [0] * 6, bool), sure=sure,
+    ).astype(int).tolist()  # fmt: skip
 
-    def accused(doubted):
-        return accuse(
-            clusters.of(0), nobody, everybody, [piece("x", "time", 3.0)], clusters, {"x": signal},
-            MemberSettings(), np.ones(6), np.array(doubted, bool), sure=True,
-        ).tolist()  # fmt: skip
 
-    assert accused([0, 0, 0, 0, 0, 0]) == [True] * 6
-    assert accused([1, 0, 0, 0, 0, 1]) == [True] * 5 + [False]
+FOUR = ("time", [1, 1, 1, 1, 0, 0])
+
+
+def test_a_life_in_doubt_needs_a_signal_beside_it():
+    assert accused_of_six([FOUR]) == [1] * 6
+    assert accused_of_six([FOUR], [1, 0, 0, 0, 0, 1]) == [1, 1, 1, 1, 1, 0]
+
+
+def test_the_groups_own_wrappers_make_a_member_of_one_that_keeps_no_company():
+    """One member of six shows a signal, so nobody is tied to such members mostly; it takes the group's wrappers, in a claim that is sure, and a quarter of the group."""
+    one = ("time", [1, 0, 0, 0, 0, 0])
+    assert accused_of_six([one]) == [1] * 6
+    assert accused_of_six([one], depth=(3, 3, 3, 3, 1, 0.7)) == [1, 1, 1, 1, 0, 0]
+    assert accused_of_six([one], sure=False) == [0] * 6
+    assert accused_of_six([one], declared=(0, 0, 0, 0, 0, 1)) == [0] * 6
+
+
+def test_the_less_an_account_has_of_a_groups_wrappers_the_surer_it_must_belong():
+    likely = (1, 1, 1, 0.9, 0.9, 0.7)
+    assert accused_of_six([FOUR], belonging=likely) == [1, 1, 1, 1, 1, 0]
+    assert accused_of_six([FOUR], belonging=likely, depth=(3, 3, 3, 1.5, 1.5, 3)) == [1, 1, 1, 0, 0, 0]
+
+
+def test_who_asks_for_nothing_of_it_needs_signals_of_two_layers():
+    idle = (1, 1, 1, 0, 0, 1)
+    assert accused_of_six([FOUR], harvesting=idle) == [1, 1, 1, 0, 0, 1]
+    assert accused_of_six([FOUR, ("account", [0, 0, 0, 1, 0, 0])], harvesting=idle) == [1, 1, 1, 1, 0, 1]
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,11 @@ def _find(
 ) -> Finding:
     """Say whom of a cluster its judgement is about, by the evidence for what it claims."""
     members, relay = clusters.of(k), judgement.verdict == "relay"
-    may = (traffic.accounts.declared[members] == 0) & (harvesting[members] | relay)
+    declared = traffic.accounts.declared[members] > 0
+    may = (harvesting[members] | relay) & ~declared
     accused = accuse(
         members,
-        traffic.accounts.declared[members] > 0,
+        declared,
         may & (judgement.verdict in ACCUSING),
         speaking(k, judgement, found, settings),
         clusters,

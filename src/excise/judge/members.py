@@ -21,7 +21,7 @@ class Signal:
     """Which accounts show a signal and of which that is known; `stranger`: how often other groups' members show it (0 to 1).
 
     `tied`: it is a coincidence with certain other accounts, not something that one account does alone. `denied`: accounts
-    against whose belonging it speaks; `doubted`: of which it says too little, unless they show some signal.
+    against whose belonging it speaks, unless they show signals of two layers; `doubted`: of which it says too little, unless they show some signal.
     """
 
     shows: Bool
@@ -38,13 +38,12 @@ class MemberSettings:
     """Numbers of the membership fit.
 
     rounds: of the fit. discount: of log-likelihood ratios, for signals that go together (0 to 1). start: share of members
-    to start from. least: probability from which an account belongs. wrapper_nats: worth of each further private wrapper
-    that an account shares with the typical member. company: a member without a signal must be tied to members that show
-    one, at least at this part of the rate at which the cluster's members show one; some_company: the same for a member that shows one
-    itself. depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
-    cluster's upper quartile; lone_depth: the same where no member shows a signal; some_depth: the same for a member that shows a signal. least_private: of a member without a signal,
-    wrappers that the cluster has to itself.
-    sure: confidence in the claim from which members without a signal are accused at all.
+    to start from. least: probability from which an account belongs that shows a signal. wrapper_nats: worth of each further private wrapper
+    that an account shares with the typical member. company: a member that shows a signal must be tied to members that show
+    one, at least at this part of the rate at which the cluster's members show one. some_depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
+    cluster's upper quartile; depth: the same from which they tell without a signal; lone_depth: the same where no member shows a signal.
+    least_private: of these, wrappers that the cluster has to itself. least_deep: probability from which a member belongs that has as many.
+    sure: confidence in the claim from which wrappers tell without a signal.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
     layers only.
     """
@@ -55,11 +54,11 @@ class MemberSettings:
     least: float = 0.95
     wrapper_nats: float = 1.5
     company: float = 0.8
-    some_company: float = 0.8
+    some_depth: float = 0.4
     depth: float = 0.6
     lone_depth: float = 0.8
-    some_depth: float = 0.4
-    least_private: float = 0.5
+    least_private: float = 0.8
+    least_deep: float = 0.8
     sure: float = 0.98
     least_share: float = 0.25
 
@@ -126,7 +125,7 @@ def strength_of(members: I32, clusters: Clusters, settings: MemberSettings) -> F
 def accuse(
     members: I32,
     declared: Bool,
-    may: Bool,
+    harvesting: Bool,
     evidence: Sequence[Evidence],
     clusters: Clusters,
     signals: Mapping[str, Signal],
@@ -136,33 +135,33 @@ def accuse(
     *,
     sure: bool,
 ) -> Bool:
-    """Return who of the members is accused, of those that `may` be; `belonging`: the probability of each (`belong`).
+    """Return who of the members is accused; `harvesting`: whose requests show what is claimed; `belonging`: the probability of each (`belong`).
 
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
-    beside some of the wrappers that the cluster knows. Or, without a signal, as many of these as the upper quartile of the
-    cluster, some that it has to itself, as much company of members with a signal, and more of all than any declared
-    member has, if it is not `doubted` and where the claim is `sure`: what the operator's licensed users have is no secret of a campaign.
+    beside some of the wrappers that the cluster knows. Or as many of these as the upper quartile of the
+    cluster, some that it has to itself, and more of all than any declared
+    member has, where the claim is `sure`, and if it shows a signal or is not `doubted`: what the operator's licensed users have is no secret of a campaign.
+    It harvests, or shows signals of two layers.
     """
-    if not may.any():
-        return may
+    if not harvesting.any():
+        return harvesting
     mine = [signals[e.detector] for e in evidence if e.detector in signals]
-    shows = _shows(members, mine)
-    company, rate = keeps_company(members, shows, clusters), float(shows.mean())
-    private, depth = clusters.private[members], _depth(members, clusters)
+    shows, layers = _shows(members, mine), _layers_shown(members, evidence, signals)
+    rate = float(shows.mean())
+    company = keeps_company(members, shows, clusters) >= settings.company * rate
+    depth = _depth(members, clusters)
     deep = float(np.quantile(depth, 0.75))
-    some = depth >= settings.some_depth * deep
-    some |= _shows(members, [s for s in mine if s.tied]) | (_layers_shown(members, evidence, signals) >= 2)
-    least = settings.depth if rate > 0 else settings.lone_depth
-    much = (depth >= least * deep) & (private >= settings.least_private)
-    much &= sure & (depth > float(depth[declared].max(initial=0.0)))
-    much &= ~doubted
-    own = (shows & some & (company >= settings.some_company * rate)) | (
-        much & (company >= settings.company * rate)
+    some = (
+        (depth >= settings.some_depth * deep) | _shows(members, [s for s in mine if s.tied]) | (layers >= 2)
     )
-    likely = (belonging >= settings.least) & may
-    accused = likely & own
+    least = settings.depth if rate > 0 else settings.lone_depth
+    much = (depth >= least * deep) & (clusters.private[members] >= settings.least_private)
+    much &= (depth > float(depth[declared].max(initial=0.0))) & (shows | ~doubted) & sure
+    likely = shows & some & company & (belonging >= settings.least)
+    accused = np.where(much, belonging >= settings.least_deep, likely)
+    accused &= (harvesting | (layers >= 2)) & ~declared
     if accused.sum() < settings.least_share * len(members):  # mostly strangers: one signal may be chance
-        accused &= _layers_shown(members, evidence, signals) >= 2
+        accused &= layers >= 2
     return accused
 
 
