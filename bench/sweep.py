@@ -29,6 +29,7 @@ SWEEPS: dict[str, tuple[Any, ...]] = {
     "link.edge_nats": (6.0, 8.0, 10.0),
     "link.exponent": (1.0, 2.0, 3.0, 4.0),
     "link.split_modularity": (0.2, 0.3, 0.4),
+    "link.whole_modularity": (0.1, 0.2, 0.3),
     "link.bound_share": (0.3, 0.5, 0.7),
     "judge.fuse.prior": (-7.0, -6.0, -5.0),
     "judge.fuse.second": (0.0, 0.3, 0.6),

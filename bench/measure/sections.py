@@ -64,6 +64,7 @@ STEPS = {
     "linking: strong ties count no more than weak ones": ("link.exponent", 1.0),
     "linking: no community is split again": ("link.split_modularity", 1.0),
     "linking: groups are not peeled to dense cores": ("link.core_density", 0.0),
+    "linking: no group is cut by what its texts say in whole": ("link.whole_modularity", 1.0),
     "linking: who has none of a group's own wrappers stays in it": ("detect.shared-wrapper.insider", 0.0),
     "linking: no clusters are merged by bound members": ("link.bound_share", 2.0),
     "judging: one layer is enough": ("judge.fuse.layer_least", 0.0),

@@ -187,7 +187,7 @@ def test_the_groups_own_wrappers_make_a_member_of_one_that_keeps_no_company():
 def test_the_less_an_account_has_of_a_groups_wrappers_the_surer_it_must_belong():
     likely = (1, 1, 1, 0.9, 0.9, 0.7)
     assert accused_of_six([FOUR], belonging=likely) == [1, 1, 1, 1, 1, 0]
-    assert accused_of_six([FOUR], belonging=likely, depth=(3, 3, 3, 1.5, 1.5, 3)) == [1, 1, 1, 0, 0, 0]
+    assert accused_of_six([FOUR], belonging=likely, depth=(3, 3, 3, 1.3, 1.3, 3)) == [1, 1, 1, 0, 0, 0]
 
 
 def test_who_asks_for_nothing_of_it_needs_signals_of_two_layers():

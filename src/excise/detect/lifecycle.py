@@ -159,7 +159,7 @@ DETECTOR: Final = Detector(
             "chosen on labelled worlds: hardly an account of a campaign lies below",
         ),
         "fellow": Parameter(
-            0.74,
+            0.73,
             "share of strangers",
             "chosen on labelled worlds: most innocents who were accused without any signal lay below",
         ),

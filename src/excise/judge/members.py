@@ -55,7 +55,7 @@ class MemberSettings:
     wrapper_nats: float = 1.5
     company: float = 0.8
     some_depth: float = 0.4
-    depth: float = 0.6
+    depth: float = 0.5
     lone_depth: float = 0.8
     least_private: float = 0.8
     least_deep: float = 0.8

@@ -2,7 +2,8 @@
 
 A pair is kept when its ties are together rarer than `edge_nats` among strangers, and when one of them may stand alone
 or two kinds agree. Strong ties decide where a community ends, hence the exponent: accounts of one campaign share many
-wrappers, its neighbours by a published template share one.
+wrappers, its neighbours by a published template share one. How many a pair shares is capped there, since one hand's tie is
+as good as ten; it is what tells at last where one text's users are two groups.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class LinkSettings:
 
     `split_modularity`: structure above which a community is cut. `tie_nats`: most that one detector's tie of a pair counts.
     `core_density`: mean weight of a pair of a core, as a share of what one strong tie weighs.
+    `whole_modularity`, `whole_exponent`: the same structure where what texts say of a pair counts whole, and the exponent of its weight there.
     `recruit_nats`: what ties of an account in no cluster to the members of one must add up to for a second look at it.
     `bound_share`: share of the smaller cluster that must be bound to a larger one to be merged with it.
     """
@@ -35,6 +37,8 @@ class LinkSettings:
     resolution: float = 1.0
     split_modularity: float = 0.3
     core_density: float = 0.2
+    whole_modularity: float = 0.2
+    whole_exponent: float = 2.0
     tie_nats: float = 12.0
     bound_share: float = 0.5
     recruit_nats: float = 10.0
@@ -50,6 +54,8 @@ def link(ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Cl
     public = sum((1 << i for i, t in enumerate(ties) if t.public), 0)
     density = settings.core_density * settings.tie_nats**settings.exponent
     label = peel(label, a, b, weight, firm=(edges.kinds & ~public) != 0, least_density=density)
+    whole = np.power(with_whole_texts(edges, ties, most=settings.tie_nats), settings.whole_exponent)
+    label = split_loose(label, a, b, whole, least_modularity=settings.whole_modularity)
     return gather(merge_bound(label, ties, accounts, least_share=settings.bound_share), edges)
 
 
@@ -141,11 +147,7 @@ def modularities(label: I64, a: I64, b: I64, weight: F64, whole: I64) -> F64:
 def join_ties(ties: Sequence[Ties], *, most: float) -> Edges:
     """Add up the ties of each pair over all detectors; what one detector says of a pair counts up to `most` nats."""
     detectors = tuple(t.detector for t in ties)
-    key = (
-        np.concatenate([t.a.astype(np.int64) << 32 | t.b.astype(np.int64) for t in ties])
-        if ties
-        else np.zeros(0, np.int64)
-    )
+    key = np.concatenate([_pairs(t.a, t.b) for t in ties]) if ties else np.zeros(0, np.int64)
     weight = np.concatenate([np.minimum(t.weight, most) for t in ties]) if ties else np.zeros(0)
     kind = np.concatenate([np.full(len(t.a), 1 << i, np.int64) for i, t in enumerate(ties)]) if ties else key
     order = np.argsort(key, kind="stable")
@@ -155,6 +157,22 @@ def join_ties(ties: Sequence[Ties], *, most: float) -> Edges:
     kinds = np.bitwise_or.reduceat(kind, start) if len(start) else kind
     pair = key[start]
     return Edges((pair >> 32).astype(np.int32), (pair & 0xFFFFFFFF).astype(np.int32), total, kinds, detectors)
+
+
+def with_whole_texts(edges: Edges, ties: Sequence[Ties], *, most: float) -> F64:
+    """Return the weight of each edge with what public ties say beyond `most` nats added: pools whose customers use one product share its text, each has more of its own."""
+    key, weight = _pairs(edges.a, edges.b), edges.weight.copy()
+    for tie in ties:
+        over = np.flatnonzero(tie.weight > most) if tie.public else np.zeros(0, np.int64)
+        pair = _pairs(tie.a[over], tie.b[over])
+        place = np.searchsorted(key, pair)
+        there = np.append(key, -1)[place] == pair
+        weight[place[there]] += tie.weight[over[there]] - most
+    return weight
+
+
+def _pairs(a: I32, b: I32) -> I64:
+    return a.astype(np.int64) << 32 | b.astype(np.int64)
 
 
 def keep_significant(edges: Edges, ties: Sequence[Ties], accounts: Accounts, settings: LinkSettings) -> Edges:

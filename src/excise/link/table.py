@@ -52,12 +52,14 @@ class Table:
 class TableSettings:
     """Of the ties by closeness (`near`) and of the clusters (`link`).
 
-    A scan's settings but one: the ties of a table are sparse, so its graphs are trees and chains, whose modularity is high
+    A scan's settings but for two: the ties of a table are sparse, so its graphs are trees and chains, whose modularity is high
     by chance (Guimera, Sales-Pardo and Amaral 2004), and no community is cut for having some.
     """
 
     near: NearSettings = field(default_factory=NearSettings)
-    link: LinkSettings = field(default_factory=lambda: LinkSettings(split_modularity=1.0))
+    link: LinkSettings = field(
+        default_factory=lambda: LinkSettings(split_modularity=1.0, whole_modularity=1.0)
+    )
 
 
 def link_table(table: Table, settings: TableSettings | None = None) -> Clusters:
