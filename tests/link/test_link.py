@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from excise.link.communities import find_communities
-from excise.link.linker import LinkSettings, join_ties, link, merge_bound, modularity, split_loose
+from excise.link.linker import (
+    LinkSettings,
+    join_ties,
+    link,
+    merge_bound,
+    modularity,
+    split_loose,
+    with_whole_texts,
+)
 from excise.model.clusters import Ties
 from excise.model.tables import Accounts
 
@@ -142,3 +150,23 @@ def test_clusters_that_one_queue_binds_become_one():
     merged = merge_bound(label, [binding], accounts(12), least_share=0.5)
     assert len(set(merged[:10])) == 1
     assert merged[10] != merged[0]
+
+
+def test_two_pools_whose_customers_use_one_product_are_two():
+    """Everybody is tied by a text, each pool by more of them: beyond what one detector may say of a pair, so only the last cut tells them."""
+    a, b = clique(range(16))
+    weight = np.where((a < 8) == (b < 8), 28.0, 14.0)
+    said = [ties("text", a, b, weight, public=True)]
+
+    def pools(whole_modularity):
+        return len(link(said, accounts(16), LinkSettings(whole_modularity=whole_modularity)))
+
+    assert pools(LinkSettings().whole_modularity) == 2
+    assert pools(1.0) == 1
+
+
+def test_only_texts_count_whole():
+    said = [ties("text", [0, 0, 1], [1, 2, 2], [30.0, 10.0, 20.0], public=True), ties("card", [0, 1], [1, 3], [30.0, 30.0])]  # fmt: skip
+    edges = join_ties(said, most=12.0)
+    assert edges.weight.tolist() == [24.0, 10.0, 12.0, 12.0]
+    assert with_whole_texts(edges, said, most=12.0).tolist() == [42.0, 10.0, 20.0, 12.0]
