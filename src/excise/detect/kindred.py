@@ -14,7 +14,7 @@ import numpy as np
 from excise.detect import lifecycle
 from excise.detect.detector import Detector, Parameter, Settings
 from excise.detect.groups import percent
-from excise.detect.shared_wrapper import typical, typical_wrappers
+from excise.detect.shared_wrapper import typical_wrappers
 from excise.model.clusters import Clusters
 from excise.model.findings import Evidence
 from excise.model.tables import F64, I32, Traffic
@@ -73,7 +73,7 @@ def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evide
     usual = wrappers[peers & (wrappers > 0)]
     null = np.sort(best[peers])
     best[wrappers < (float(np.median(usual)) if len(usual) else 0.0)] = 0.0
-    best[typical(clusters.private, clusters) <= 0] = 0.0
+    best[clusters.medians(clusters.private) <= 0] = 0.0
     at_least = len(null) - np.searchsorted(null, best, side="left")
     median = float(np.median(null)) if len(null) else 0.0
     return [

@@ -205,12 +205,7 @@ def fill(
 
 def typical_wrappers(clusters: Clusters) -> F64:
     """Return, for each cluster, how many wrappers a typical member shares with its closest fellows, and how many its group has to itself: the mean."""
-    return typical((clusters.wrappers + clusters.private) / 2.0, clusters)
-
-
-def typical(each: F64, clusters: Clusters) -> F64:
-    """Return the median over the members of each cluster of what is known of each account."""
-    return np.array([float(np.median(each[clusters.of(k)])) for k in range(len(clusters))])
+    return clusters.medians((clusters.wrappers + clusters.private) / 2.0)
 
 
 def measure(traffic: Traffic, clusters: Clusters, p: Settings) -> Sequence[Evidence | None]:

@@ -107,7 +107,7 @@ def _columns(
         share(a.verified[members] == 1),
         _named(label, declared, len(clusters)),
         share(declared > 0),
-        *(_medians(label, each[members], clusters.starts) for each in people),
+        *(clusters.medians(each) for each in people),
         days,
         share((created > 0) & (created > begun[label] - 14 * 24 * HOUR)),
         wrapped / np.maximum(number(a.volume()[members]), 1),
@@ -121,13 +121,6 @@ def _named(label: I64, declared: U8, clusters: int) -> list[tuple[str, ...]]:
     for k, d in zip(label[declared > 0].tolist(), declared[declared > 0].tolist(), strict=True):
         found[k].add(schema.DECLARED[d - 1])
     return [tuple(sorted(names)) for names in found]
-
-
-def _medians(label: I64, values: I64, starts: I64) -> F64:
-    """Return the median of each label's values (those of label k stand from `starts[k]` on), 0 where there is none."""
-    ordered, size = np.append(values[np.lexsort((values, label))], 0), np.diff(starts)
-    low, high = starts[:-1] + np.maximum(size - 1, 0) // 2, starts[:-1] + size // 2
-    return np.where(size > 0, (ordered[low] + ordered[high]) / 2, 0.0)
 
 
 def count_wrapped(traffic: Traffic, clusters: Clusters) -> tuple[I64, I64, I64, I64]:

@@ -112,6 +112,13 @@ class Clusters:
         """Return the number of accounts of each cluster."""
         return np.diff(self.starts)
 
+    def medians(self, each: F64 | I64) -> F64:
+        """Return the median over the members of each cluster of what is known of each account."""
+        values, size = each[self.members], self.sizes()
+        ordered = values[np.lexsort((values, self.label[self.members]))]
+        low, high = self.starts[:-1] + (size - 1) // 2, self.starts[:-1] + size // 2
+        return (ordered[low] + ordered[high]) / 2.0
+
     def wrapped_rows(self, exchanges: Exchanges) -> I64:
         """Return the exchanges (positions, ascending) of clustered accounts that hold their cluster's wrapper."""
         rows = np.flatnonzero(self.matched >= WRAPPED)
