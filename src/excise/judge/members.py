@@ -40,7 +40,7 @@ class MemberSettings:
     rounds: of the fit. discount: of log-likelihood ratios, for signals that go together (0 to 1). start: share of members
     to start from. least: probability from which an account belongs that shows a signal. wrapper_nats: worth of each further private wrapper
     that an account shares with the typical member. company: a member that shows a signal must be tied to members that show
-    one, at least at this part of the rate at which the cluster's members show one. some_depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
+    one, at least at this part of the rate at which the cluster's members show one (below 1 for the rounding of sums alone). some_depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
     cluster's upper quartile; depth: the same from which they tell without a signal; lone_depth: the same where no member shows a signal.
     least_private: of these, wrappers that the cluster has to itself. least_deep: probability from which a member belongs that has as many.
     sure: confidence in the claim from which wrappers tell without a signal.
@@ -53,12 +53,12 @@ class MemberSettings:
     start: float = 0.8
     least: float = 0.95
     wrapper_nats: float = 1.5
-    company: float = 0.8
+    company: float = 0.99
     some_depth: float = 0.4
     depth: float = 0.5
     lone_depth: float = 0.8
     least_private: float = 0.8
-    least_deep: float = 0.8
+    least_deep: float = 0.9
     sure: float = 0.98
     least_share: float = 0.25
 
