@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_habits import BOOK, PROMPTS, ROWS, accounts_of, exchanges_of, packed, systems_of
 
 import scene
-from excise.detect import shared_wrapper
+from excise.detect import habits, phrases, shared_wrapper
 from excise.detect.habits import HabitSettings
 from excise.detect.phrase_ties import tie_phrases, with_phrases
 from excise.detect.phrases import as_phrases, find_phrases, first_said
@@ -48,6 +48,21 @@ def test_phrases_are_what_few_accounts_say_and_where_first(rows, words, prompt, 
     assert all(np.all(np.diff(found.account[i:j]) > 0) for i, j in zip(found.offsets, found.offsets[1:], strict=False))  # fmt: skip
     tokens = np.array(sorted({token for token, _ in expected}), np.uint64)
     assert as_dictionary(as_phrases(*first_said(exchanges, systems, tokens))) == expected
+
+
+def test_maps_and_tables_that_grow_lose_nothing(monkeypatch):
+    """Pieces of a few rows, and maps and tables that must double again and again."""
+    draw = np.random.default_rng(1)
+    words = {doc: tuple(draw.choice(3_000, 6, replace=False).tolist()) for doc in range(1, 801)}
+    _, exchanges = exchanges_of([(doc // 8, doc, -1) for doc in words], words, dict.fromkeys(words, ()))
+    systems = systems_of(((), ()), ((), ()))
+    expected = as_dictionary(find_phrases(exchanges, systems, most=3))
+    monkeypatch.setattr(habits, "_CHUNK_ROWS", 8)
+    monkeypatch.setattr(phrases, "_FIRST_WORDS", 1)
+    monkeypatch.setattr(phrases, "_FIRST_SIZE", 16)
+    assert len(expected) > 1_000
+    for threads in (1, 3):
+        assert as_dictionary(find_phrases(exchanges, systems, most=3, threads=threads)) == expected
 
 
 def test_no_exchanges_have_no_phrases():

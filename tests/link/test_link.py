@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from excise.link.communities import find_communities
 from excise.link.linker import (
     LinkSettings,
+    gather,
     join_ties,
     link,
     merge_bound,
@@ -170,3 +171,11 @@ def test_only_texts_count_whole():
     edges = join_ties(said, most=12.0)
     assert edges.weight.tolist() == [24.0, 10.0, 12.0, 12.0]
     assert with_whole_texts(edges, said, most=12.0).tolist() == [42.0, 10.0, 20.0, 12.0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=2, max_size=30))
+def test_medians_of_clusters_are_medians(of_each):
+    label, each = np.array([k for k, _ in of_each]), np.array([x for _, x in of_each])
+    clusters = gather(label, join_ties([], most=1.0))
+    assert clusters.medians(each).tolist() == [np.median(each[clusters.of(k)]) for k in range(len(clusters))]
