@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numba
 import numpy as np
 
 from excise.detect.repeats import ACCOUNT_BITS
 from excise.model.clusters import Clusters
-from excise.model.tables import F64, I32, I64, U8, Accounts, Habits, Phrases
+from excise.model.tables import F64, I32, I64, U8, U32, Accounts, Habits, Phrases
 
+_MOST_TEXTS: Final = 32
+"""Bits that stand for an account's texts."""
 _ONE, _32, _HALF = np.uint64(1), np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
@@ -30,18 +32,26 @@ def tie_phrases(
     degree = np.zeros(len(accounts), np.int64)
     index = _by_account(phrases.offsets, phrases.account, len(accounts))
     said, owners = (phrases.account, phrases.text), (accounts.owner, accounts.org)
-    found = _shared(*index, said, owners, degree)
-    pair, texts, count = found[np.argsort(found[:, 0])].T
+    enough = 2 + np.flatnonzero(_nats(np.arange(2.0, _MOST_TEXTS + 1), chance) >= least)
+    fewest = int(enough.min(initial=_MOST_TEXTS + 1))  # others cannot weigh as much, and would fill memory
+    pair, texts, count = _shared(*index, said, owners, degree, fewest)
+    order = np.argsort(pair)
+    pair, texts, count = pair[order], texts[order], count[order]
     a, b = (pair >> 32).astype(np.int32), (pair & 0xFFFFFFFF).astype(np.int32)
     m = texts.astype(np.float64)
     rate = np.maximum(degree[a].astype(np.float64) * degree[b] / max(int(degree.sum()), 1), chance)
-    weight = np.where(m > rate, m * np.log(m / rate) - (m - rate), 0.0)
+    weight = _nats(m, rate)
     kept = (weight >= least) & (count <= most_alike * m)
     return a[kept], b[kept], weight[kept]
 
 
+def _nats(m: F64, rate: F64 | float) -> F64:
+    """Return the log-likelihood ratio of a Poisson rate that was seen to one of chance, 0 where it is no more."""
+    return np.where(m > rate, m * np.log(m / rate) - (m - rate), 0.0)
+
+
 @numba.njit(cache=True, nogil=True)
-def _by_account(offsets: I64, account: I32, accounts: int) -> tuple[I64, I64, U8]:
+def _by_account(offsets: I64, account: I32, accounts: int) -> tuple[I64, U32, U8]:
     """Return where the rows of each account start in what follows: its rows, and how many of the same phrase come after each."""
     starts = np.zeros(accounts + 1, np.int64)
     for row in range(len(account)):
@@ -50,25 +60,32 @@ def _by_account(offsets: I64, account: I32, accounts: int) -> tuple[I64, I64, U8
         starts[i + 1] += starts[i]
     place, rows, after = (
         starts[:-1].copy(),
-        np.empty(len(account), np.int64),
+        np.empty(len(account), np.uint32),
         np.empty(len(account), np.uint8),
     )
     for phrase in range(len(offsets) - 1):
         for row in range(offsets[phrase], offsets[phrase + 1]):
             at = place[account[row]]
             place[account[row]] = at + 1
-            rows[at], after[at] = row, offsets[phrase + 1] - 1 - row
+            rows[at], after[at] = np.uint32(row), offsets[phrase + 1] - 1 - row
     return starts, rows, after
 
 
 @numba.njit(cache=True, nogil=True)
-def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I64) -> I64:
-    """Return pairs (two codes in one number) that share phrases in two texts and more, in how many texts, and how many phrases: [pairs, 3].
+def _shared(
+    starts: I64, rows: U32, after: U8, said: Any, owners: Any, degree: I64, fewest: int
+) -> tuple[I64, U8, I32]:
+    """Return pairs (two codes in one number) that share phrases in at least the `fewest` texts, in how many texts, and how many phrases.
 
     Adds to each account's `degree` in how many texts it shares some with anybody.
     """
     account, text = said
-    found, n = np.empty((1 << 12, 3), np.int64), 0
+    pair, shared, phrases, n = (
+        np.empty(1 << 12, np.int64),
+        np.empty(1 << 12, np.uint8),
+        np.empty(1 << 12, np.int32),
+        0,
+    )
     bits, count, met = (
         np.zeros(len(degree), np.uint64),
         np.zeros(len(degree), np.int64),
@@ -77,7 +94,7 @@ def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I
     for a in range(len(degree)):
         others = 0
         for i in range(starts[a], starts[a + 1]):
-            row = rows[i]
+            row = np.int64(rows[i])
             for other in range(row + 1, row + 1 + after[i]):
                 b = account[other]
                 # one text that both sent says nothing of how they word theirs
@@ -87,17 +104,20 @@ def _shared(starts: I64, rows: I64, after: U8, said: Any, owners: Any, degree: I
                         others += 1
                     count[b] += 1
                     bits[b] |= _ONE << (_32 + _bit(text[row])) | _ONE << _bit(text[other])
-        if n + others > len(found):
-            found = np.concatenate((found, np.empty((len(found) + others, 3), np.int64)))
+        if n + others > len(pair):
+            more = len(pair) + others
+            pair = np.concatenate((pair, np.empty(more, np.int64)))
+            shared = np.concatenate((shared, np.empty(more, np.uint8)))
+            phrases = np.concatenate((phrases, np.empty(more, np.int32)))
         for b in met[:others]:
             m = min(_ones(bits[b] >> _32), _ones(bits[b] & _HALF))
             degree[a] += m
             degree[b] += m
-            if m >= 2:
-                found[n, 0], found[n, 1], found[n, 2] = np.int64(a) << 32 | b, m, count[b]
+            if m >= fewest:
+                pair[n], shared[n], phrases[n] = np.int64(a) << 32 | b, m, count[b]
                 n += 1
             bits[b], count[b] = 0, 0
-    return found[:n].copy()
+    return pair[:n].copy(), shared[:n].copy(), phrases[:n].copy()
 
 
 @numba.njit(inline="always")
