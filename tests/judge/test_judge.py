@@ -142,6 +142,14 @@ def test_a_pool_whose_traffic_is_uniform_has_no_customers():
     assert verdict(hand, dataclasses.replace(NEUTRAL, wrapped_share=0.3)).verdict == "relay"
 
 
+def test_a_pool_that_sends_one_system_prompt_only_has_one_customer():
+    hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
+    one = dataclasses.replace(NEUTRAL, in_system=1.0, one_system=1.0, wrapped_share=0.95)
+    assert verdict(hand, one).verdict == "distillation"
+    assert verdict(hand, dataclasses.replace(one, one_system=0.6)).verdict == "relay"
+    assert verdict(hand, dataclasses.replace(one, wrapped_share=0.6)).verdict == "relay"
+
+
 def test_kindred_groups_say_nothing_of_a_pool():
     said = [piece("kindred", "content", 4.0), piece("lifecycle", "time", 4.0)]
     assert verdict(said).verdict == "distillation"

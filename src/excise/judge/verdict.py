@@ -57,14 +57,16 @@ def judge(
     """Weigh the evidence, test the innocent explanations, and say what may be said.
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
-    uniform, and not for its products' system prompts, there are no customers to see, and the common hand counts for a
-    harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
+    uniform, and not for its products' system prompts (unless nearly all of it carries one and the same: one customer), there are no
+    customers to see, and the common hand counts for a harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
     beside wrapped requests (without these, a deterministic one beside common times, or beside the content of all that they ask,
     where no conversation changes accounts), and no likely innocent explanation; a relay needs conversations that change accounts. What a
     relay's accounts are paid with, when they were opened and which blocks they carry on is the relay's: behind one, a harvest is told
     by texts of its own, or the requests are its customers', who are other pools' customers as well.
     """
-    uniform = facts.wrapped_share >= settings.uniform and facts.in_system < settings.uniform
+    products = facts.in_system >= settings.uniform
+    one_customer = facts.wrapped_share * facts.one_system >= settings.one_customer
+    uniform = one_customer or (facts.wrapped_share >= settings.uniform and not products)
     pooled = any(e.detector in relays and e.log_odds >= settings.layer_least for e in evidence)
     harvest = fuse(
         [
@@ -90,9 +92,7 @@ def judge(
     )
     alone = "sessions" in available and not relay.evidence
     about = facts.wrapped > 0 or (deterministic and (in_time or (in_content and alone)))
-    customers = (
-        served and not uniform and not _own_texts(harvest, products=facts.in_system >= settings.uniform)
-    )
+    customers = served and not uniform and not _own_texts(harvest, products=products)
     if about and enough and not likely and not customers and confidence >= settings.accuse:
         return Judgement("distillation", confidence, harvest, relay, innocent, served)
     if served:
