@@ -41,7 +41,7 @@ class MemberSettings:
     to start from. least: probability from which an account belongs that shows a signal. wrapper_nats: worth of each further private wrapper
     that an account shares with the typical member. company: a member that shows a signal must be tied to members that show
     one, at least at this part of the rate at which the cluster's members show one (below 1 for the rounding of sums alone). some_depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
-    cluster's upper quartile; depth: the same from which they tell without a signal; lone_depth: the same where no member shows a signal.
+    cluster's upper quartile; depth: the same from which they tell without a signal.
     least_private: of these, wrappers that the cluster has to itself. least_deep: probability from which a member belongs that has as many.
     sure: confidence in the claim from which wrappers tell without a signal.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
@@ -56,10 +56,9 @@ class MemberSettings:
     company: float = 0.99
     some_depth: float = 0.4
     depth: float = 0.5
-    lone_depth: float = 0.8
     least_private: float = 0.8
     least_deep: float = 0.9
-    sure: float = 0.98
+    sure: float = 0.95
     least_share: float = 0.25
 
 
@@ -154,8 +153,7 @@ def accuse(
     some = (
         (depth >= settings.some_depth * deep) | _shows(members, [s for s in mine if s.tied]) | (layers >= 2)
     )
-    least = settings.depth if rate > 0 else settings.lone_depth
-    much = (depth >= least * deep) & (clusters.private[members] >= settings.least_private)
+    much = (depth >= settings.depth * deep) & (clusters.private[members] >= settings.least_private)
     much &= (depth > float(depth[declared].max(initial=0.0))) & (shows | ~doubted) & sure
     likely = shows & some & company & (belonging >= settings.least)
     accused = np.where(much, belonging >= settings.least_deep, likely)
