@@ -125,7 +125,7 @@ def by_level(scores: Sequence[Score]) -> str:
 
 {table(head, rows)}
 
-Harvest exchanges over all: precision {_short([(t, r) for r, t, _ in whole])}, recall {_short([(t, n) for _, t, n in whole])}. B-cubed F1 over all that is accused or should be: {share(everything)}."""
+Harvest exchanges over all: precision {pooled([(t, r) for r, t, _ in whole])}, recall {pooled([(t, n) for _, t, n in whole])}. B-cubed F1 over all that is accused or should be: {share(everything)}."""
 
 
 def by_kind(scores: Sequence[Score]) -> str:
@@ -148,7 +148,7 @@ def by_kind(scores: Sequence[Score]) -> str:
 
 {table(["kind", "harvesting accounts called right", "campaigns found", "verdicts of all its accounts"], rows)}
 
-Inside `{EITHER}` the harvest exchanges have precision {_short([(t, r) for r, t, _ in mixed if r])} and recall {_short([(t, n) for _, t, n in mixed if n])}. Relay told from distillation: {pooled([s.told for s in scores])} of the accused accounts. Honest relays and undeclared resellers named `relay`: {pooled([s.relays_named for s in scores])}."""
+Inside `{EITHER}` the harvest exchanges have precision {pooled([(t, r) for r, t, _ in mixed if r])} and recall {pooled([(t, n) for _, t, n in mixed if n])}. Relay told from distillation: {pooled([s.told for s in scores])} of the accused accounts. Honest relays and undeclared resellers named `relay`: {pooled([s.relays_named for s in scores])}."""
 
 
 def innocents(scores: Sequence[Score]) -> str:
