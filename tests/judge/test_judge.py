@@ -138,15 +138,14 @@ def test_customers_of_a_relay_are_no_harvest():
 def test_a_pool_whose_traffic_is_uniform_has_no_customers():
     hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
     assert verdict(hand).verdict == "distillation"
-    assert verdict(hand, dataclasses.replace(NEUTRAL, in_system=0.9)).verdict == "relay"
+    assert verdict(hand, dataclasses.replace(NEUTRAL, in_system=0.9, wrapped_share=0.8)).verdict == "relay"
     assert verdict(hand, dataclasses.replace(NEUTRAL, wrapped_share=0.3)).verdict == "relay"
 
 
-def test_a_pool_that_sends_one_system_prompt_only_has_one_customer():
+def test_a_pool_that_sends_nearly_nothing_else_has_one_customer():
     hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
-    one = dataclasses.replace(NEUTRAL, in_system=1.0, one_system=1.0, wrapped_share=0.95)
+    one = dataclasses.replace(NEUTRAL, in_system=1.0, one_system=0.5, wrapped_share=0.95)
     assert verdict(hand, one).verdict == "distillation"
-    assert verdict(hand, dataclasses.replace(one, one_system=0.6)).verdict == "relay"
     assert verdict(hand, dataclasses.replace(one, wrapped_share=0.6)).verdict == "relay"
 
 
@@ -158,7 +157,7 @@ def test_kindred_groups_say_nothing_of_a_pool():
     assert "kindred" not in {e.detector for e in pool.harvest.evidence}
 
 
-def accused_of_six(signals, doubted=(), *, depth=(3, 3, 3, 3, 3, 3), belonging=(1, 1, 1, 1, 1, 1), harvesting=(1, 1, 1, 1, 1, 1), declared=(0, 0, 0, 0, 0, 0), sure=True):  # fmt: skip
+def accused_of_six(signals, doubted=(), *, depth=(3, 3, 3, 3, 3, 3), belonging=(1, 1, 1, 1, 1, 1), harvesting=(1, 1, 1, 1, 1, 1), declared=(0, 0, 0, 0, 0, 0), sure=True, relay=False):  # fmt: skip
     """Whom of six members, all tied to each other, a claim is about. `signals`: layer of each signal and which members show it; `depth`: their wrappers."""
     a, b = np.nonzero(np.triu(np.ones((6, 6)), 1))
     edges = Edges(a.astype(np.int32), b.astype(np.int32), np.full(15, 9.0), np.ones(15, np.int64), ("x",))
@@ -171,7 +170,7 @@ def accused_of_six(signals, doubted=(), *, depth=(3, 3, 3, 3, 3, 3), belonging=(
         clusters.of(0), np.array(declared, bool), np.array(harvesting, bool),
         [piece(name, layer, 3.0) for name, (layer, _) in shown.items()], clusters,
         {name: Signal(who, np.ones(6, bool), 0.05, layer) for name, (layer, who) in shown.items()},
-        MemberSettings(), np.array(belonging, float), np.array(doubted or [0] * 6, bool), sure=sure,
+        MemberSettings(), np.array(belonging, float), np.array(doubted or [0] * 6, bool), sure=sure, relay=relay,
     ).astype(int).tolist()  # fmt: skip
 
 
@@ -196,6 +195,14 @@ def test_the_less_an_account_has_of_a_groups_wrappers_the_surer_it_must_belong()
     likely = (1, 1, 1, 0.9, 0.9, 0.7)
     assert accused_of_six([FOUR], belonging=likely) == [1, 1, 1, 1, 1, 0]
     assert accused_of_six([FOUR], belonging=likely, depth=(3, 3, 3, 1.3, 1.3, 3)) == [1, 1, 1, 0, 0, 0]
+
+
+def test_who_shows_no_signal_needs_several_wrappers_and_more_than_a_declared_member():
+    deep = (3, 3, 3, 3, 3, 1.9)
+    assert accused_of_six([FOUR], depth=deep) == [1, 1, 1, 1, 1, 0]
+    assert accused_of_six([FOUR], [1] * 6, depth=deep, relay=True) == [1] * 6
+    declared = (1, 0, 0, 0, 0, 0)
+    assert accused_of_six([FOUR], depth=(2, 3, 3, 3, 3.1, 2.9), declared=declared) == [0, 1, 1, 1, 1, 0]
 
 
 def test_who_asks_for_nothing_of_it_needs_signals_of_two_layers():

@@ -145,8 +145,9 @@ def _find(
         found.signals,
         settings.member,
         belonging,
-        np.zeros(len(members), np.bool_) if relay else doubted[members],
+        doubted[members],
         sure=judgement.confidence >= settings.member.sure or relay,
+        relay=relay,
     )
     shown = tuple(e.detector for e in judgement.evidence if e.log_odds > 0)
     return Finding(k, judgement, members, belonging, accused, np.zeros(0, np.int64), shown)

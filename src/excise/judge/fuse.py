@@ -21,7 +21,7 @@ class FuseSettings:
         dependent; 0.3 is a design effect of about 3). layer_most: most that one layer counts, in nats.
     layer_least: what a layer must show to count as one of the two that are needed (nats; p below 0.045).
     relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
-        customers of its own to speak of. one_customer: share of all exchanges that are wrapped and carry the most common system prompt, from which a pool has one customer, not a relay's many. explained: what a likely innocent explanation takes off, in nats (a factor of 50);
+        customers of its own to speak of. one_customer: the same where wrapped exchanges mostly have a system prompt: so little else is one customer's, not a relay's many. explained: what a likely innocent explanation takes off, in nats (a factor of 50);
         evidence of one layer alone is worth even odds at most. dependent: how many times more often than independent ones the layers
     of innocent pairs are taken to come together (in the worlds that this was chosen on none showed two, and groups of four to seven came close to this factor).
     """

@@ -174,7 +174,7 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
     if case.shows("address") and not rest:
         return "likely", "Little but addresses joins the accounts."
     opened = case.shows("payment", "signup", "handover", least=_HELD)
-    texts = case.shows("shared-wrapper", "multiplicity", "echo", least=SECOND)
+    texts = case.shows("shared-wrapper", "multiplicity", "echo", least=ACT)
     if case.shows("address") and "deterministic" not in rest and not opened and not texts:
         return (
             "likely",

@@ -42,6 +42,7 @@ class MemberSettings:
     that an account shares with the typical member. company: a member that shows a signal must be tied to members that show
     one, at least at this part of the rate at which the cluster's members show one (below 1 for the rounding of sums alone). some_depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
     cluster's upper quartile; depth: the same from which they tell without a signal.
+    silent_depth: wrappers from which they tell without a signal, of a harvest; silent_lead: the same as a multiple of what a declared member has.
     least_private: of these, wrappers that the cluster has to itself. least_deep: probability from which a member belongs that has as many.
     sure: confidence in the claim from which wrappers tell without a signal.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
@@ -56,6 +57,8 @@ class MemberSettings:
     company: float = 0.99
     some_depth: float = 0.4
     depth: float = 0.5
+    silent_depth: float = 2.0
+    silent_lead: float = 1.5
     least_private: float = 0.8
     least_deep: float = 0.9
     sure: float = 0.95
@@ -133,13 +136,15 @@ def accuse(
     doubted: Bool,
     *,
     sure: bool,
+    relay: bool = False,
 ) -> Bool:
     """Return who of the members is accused; `harvesting`: whose requests show what is claimed; `belonging`: the probability of each (`belong`).
 
     An account belongs, and shows something of its own beyond one shared template. Its own is a signal that its closest fellows show as well: one that ties it to others, or signals of two layers, or one
     beside some of the wrappers that the cluster knows. Or as many of these as the upper quartile of the
     cluster, some that it has to itself, and more of all than any declared
-    member has, where the claim is `sure`, and if it shows a signal or is not `doubted`: what the operator's licensed users have is no secret of a campaign.
+    member has, where the claim is `sure`: what the operator's licensed users have is no secret of a campaign. If it shows no signal,
+    these must be several, many more than a declared member's, and its life not `doubted`, unless the claim is a `relay`, whose customers' lives are their own.
     It harvests, or shows signals of two layers.
     """
     if not harvesting.any():
@@ -154,7 +159,9 @@ def accuse(
         (depth >= settings.some_depth * deep) | _shows(members, [s for s in mine if s.tied]) | (layers >= 2)
     )
     much = (depth >= settings.depth * deep) & (clusters.private[members] >= settings.least_private)
-    much &= (depth > float(depth[declared].max(initial=0.0))) & (shows | ~doubted) & sure
+    known = float(depth[declared].max(initial=0.0))
+    several = (depth >= settings.silent_depth) & (depth >= settings.silent_lead * known)
+    much &= (depth > known) & (shows | relay | (several & ~doubted)) & sure
     likely = shows & some & company & (belonging >= settings.least)
     accused = np.where(much, belonging >= settings.least_deep, likely)
     accused &= (harvesting | (layers >= 2)) & ~declared

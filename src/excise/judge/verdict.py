@@ -57,7 +57,7 @@ def judge(
     """Weigh the evidence, test the innocent explanations, and say what may be said.
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
-    uniform, and not for its products' system prompts (unless nearly all of it carries one and the same: one customer), there are no
+    uniform, and not for its products' system prompts (unless nearly all of it is: one customer), there are no
     customers to see, and the common hand counts for a harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
     beside wrapped requests (without these, a deterministic one beside common times, or beside the content of all that they ask,
     where no conversation changes accounts), and no likely innocent explanation; a relay needs conversations that change accounts. What a
@@ -65,8 +65,7 @@ def judge(
     by texts of its own, or the requests are its customers', who are other pools' customers as well.
     """
     products = facts.in_system >= settings.uniform
-    one_customer = facts.wrapped_share * facts.one_system >= settings.one_customer
-    uniform = one_customer or (facts.wrapped_share >= settings.uniform and not products)
+    uniform = facts.wrapped_share >= (settings.one_customer if products else settings.uniform)
     pooled = any(e.detector in relays and e.log_odds >= settings.layer_least for e in evidence)
     harvest = fuse(
         [
