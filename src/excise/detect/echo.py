@@ -93,12 +93,15 @@ def _single_origins(runs: U64, rows: I64, account: I32, at: I64) -> tuple[U64, I
 
 
 def mark(traffic: Traffic, clusters: Clusters, p: Settings) -> Marks:
-    """Mark members that send back several answers of other members, or get several of theirs sent back."""
+    """Mark members whose answers other members send back, several in both directions together.
+
+    Who only sends back what members were told may have found it where they published it.
+    """
     source, row = echoes(traffic, runs=int(p["runs"]))
     target = traffic.exchanges.account[row]
     inside = (clusters.label[source] == clusters.label[target]) & (clusters.label[source] >= 0)
-    times = np.bincount(np.concatenate([source[inside], target[inside]]), minlength=len(clusters.label))
-    return Marks(times >= p["least_exchanges"], np.ones(len(clusters.label), np.bool_))
+    told, sent = (np.bincount(each[inside], minlength=len(clusters.label)) for each in (source, target))
+    return Marks((told > 0) & (told + sent >= p["least_exchanges"]), np.ones(len(clusters.label), np.bool_))
 
 
 DETECTOR: Final = Detector(
@@ -119,7 +122,7 @@ DETECTOR: Final = Detector(
         ),
         **SHARE_PARAMETERS,
     },
-    statement="{share} of the members send back answers that we gave to other members, or have theirs sent back; in other groups {baseline} do.",
+    statement="Answers that we gave to {share} of the members come back from other members; in other groups, those to {baseline}.",
     ties=tie,
     marks=mark,
     rows=rows,
