@@ -464,6 +464,20 @@ def test_a_detector_is_silent_on_the_innocent_twin(name):
     assert found is None or found.log_odds < 1.0
 
 
+def test_who_only_sends_answers_back_is_not_marked():
+    """All but the first send back what the first was told, and nobody what they were told."""
+    rows, detector = base(), BY_ID["echo"]
+    first, *rest = names_of_planted()
+    told = of(rows, [first])
+    for name in rest:
+        for a, b in zip(told[:5], of(rows, [name])[-5:], strict=True):
+            a["started_at"], b["started_at"] = scene.START + HOUR, scene.START + 19 * DAY
+            b["user_text"] = "please tidy this text for me now " + a["output_text"]
+    traffic = traffic_of(rows, ())
+    marks = detector.marks(traffic, scene.clusters_of(detector, traffic), detector.settings({}))
+    assert traffic.accounts.name[marks.shows].tolist() == [first]
+
+
 @pytest.mark.parametrize("harvest", [True, False])
 def test_a_group_without_a_wrapper_is_judged_by_all_that_it_asks(harvest):
     traffic = traffic_of(*asked(harvest))
