@@ -101,7 +101,8 @@ def _mark(offsets: I64, values: U64, row: int, part: U64, met: U64) -> None:
         if key != _NONE:
             bit = first_slot(key, mask)
             word, one = bit >> np.uint64(6), _ONE << (bit & np.uint64(63))
-            if met[word, 1] & one == _NONE:  # mostly both are there, and what is not written need not go back to memory
+            # Mostly both are there, and what is not written need not go back to memory.
+            if met[word, 1] & one == _NONE:
                 met[word, 1] |= met[word, 0] & one
                 met[word, 0] |= one
 
