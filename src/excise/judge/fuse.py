@@ -34,7 +34,7 @@ class FuseSettings:
     relay_prior: float = -1.0
     accuse: float = 0.9
     uniform: float = 0.5
-    one_customer: float = 0.9
+    one_customer: float = 0.75
     explained: float = 4.0
     dependent: float = 4.0
 

@@ -43,6 +43,9 @@ class MemberSettings:
     one, at least at this part of the rate at which the cluster's members show one (below 1 for the rounding of sums alone). some_depth: wrappers of such a member (shared with its closest fellows, and the cluster's own) as a share of the
     cluster's upper quartile; depth: the same from which they tell without a signal.
     silent_depth: wrappers from which they tell without a signal, of a harvest; silent_lead: the same as a multiple of what a declared member has.
+    relay_company: the part of that rate at which a relay's account that shows no signal must be tied to members that show one, if its life is doubted.
+    common_life: share of members whose lives are doubted up to which the cluster leads one life; common_depth: wrappers from which
+    they tell there without a signal, as a share of the upper quartile.
     least_private: of these, wrappers that the cluster has to itself. least_deep: probability from which a member belongs that has as many.
     sure: confidence in the claim from which wrappers tell without a signal.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
@@ -59,6 +62,9 @@ class MemberSettings:
     depth: float = 0.5
     silent_depth: float = 2.0
     silent_lead: float = 1.5
+    relay_company: float = 0.35
+    common_life: float = 0.5
+    common_depth: float = 0.6
     least_private: float = 0.8
     least_deep: float = 0.9
     sure: float = 0.95
@@ -144,7 +150,9 @@ def accuse(
     beside some of the wrappers that the cluster knows. Or as many of these as the upper quartile of the
     cluster, some that it has to itself, and more of all than any declared
     member has, where the claim is `sure`: what the operator's licensed users have is no secret of a campaign. If it shows no signal,
-    these must be several, many more than a declared member's, and its life not `doubted`, unless the claim is a `relay`, whose customers' lives are their own.
+    these must be several, many more than a declared member's, and its life not `doubted`; where the claim is a `relay`, whose customers'
+    lives are their own, it is enough that it is not, or that some of the closest fellows show a signal.
+    Where the cluster leads one life, which speaks for the claim, they need be neither several nor its own.
     It harvests, or shows signals of two layers.
     """
     if not harvesting.any():
@@ -152,7 +160,7 @@ def accuse(
     mine = [signals[e.detector] for e in evidence if e.detector in signals]
     shows, layers = _shows(members, mine), _layers_shown(members, evidence, signals)
     rate = float(shows.mean())
-    company = keeps_company(members, shows, clusters) >= settings.company * rate
+    company = keeps_company(members, shows, clusters)
     depth = _depth(members, clusters)
     deep = float(np.quantile(depth, 0.75))
     some = (
@@ -160,9 +168,13 @@ def accuse(
     )
     much = (depth >= settings.depth * deep) & (clusters.private[members] >= settings.least_private)
     known = float(depth[declared].max(initial=0.0))
-    several = (depth >= settings.silent_depth) & (depth >= settings.silent_lead * known)
-    much &= (depth > known) & (shows | relay | (several & ~doubted)) & sure
-    likely = shows & some & company & (belonging >= settings.least)
+    secret = ~doubted & (depth >= settings.silent_lead * known) & (depth > known)
+    kept = ~doubted | (company >= settings.relay_company * rate)
+    silent = kept if relay else (depth >= settings.silent_depth) & secret
+    much &= (depth > known) & (shows | silent) & sure
+    lives = any(s.doubted is not None for s in mine) and doubted.mean() <= settings.common_life
+    lived = secret & (depth >= settings.common_depth * deep) & (lives and sure and not relay)
+    likely = ((shows & some & (company >= settings.company * rate)) | lived) & (belonging >= settings.least)
     accused = np.where(much, belonging >= settings.least_deep, likely)
     accused &= (harvesting | (layers >= 2)) & ~declared
     if accused.sum() < settings.least_share * len(members):  # mostly strangers: one signal may be chance
