@@ -138,13 +138,13 @@ def test_customers_of_a_relay_are_no_harvest():
 def test_a_pool_whose_traffic_is_uniform_has_no_customers():
     hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
     assert verdict(hand).verdict == "distillation"
-    assert verdict(hand, dataclasses.replace(NEUTRAL, in_system=0.9, wrapped_share=0.8)).verdict == "relay"
+    assert verdict(hand, dataclasses.replace(NEUTRAL, in_system=0.9, wrapped_share=0.6)).verdict == "relay"
     assert verdict(hand, dataclasses.replace(NEUTRAL, wrapped_share=0.3)).verdict == "relay"
 
 
-def test_a_pool_that_sends_nearly_nothing_else_has_one_customer():
+def test_a_pool_that_sends_little_else_has_one_customer():
     hand = [piece("handover", "account", 4.0), piece("pivot", "time", 4.0), piece("payment", "account", 4.0)]
-    one = dataclasses.replace(NEUTRAL, in_system=1.0, one_system=0.5, wrapped_share=0.95)
+    one = dataclasses.replace(NEUTRAL, in_system=1.0, one_system=0.5, wrapped_share=0.8)
     assert verdict(hand, one).verdict == "distillation"
     assert verdict(hand, dataclasses.replace(one, wrapped_share=0.6)).verdict == "relay"
 
@@ -157,20 +157,27 @@ def test_kindred_groups_say_nothing_of_a_pool():
     assert "kindred" not in {e.detector for e in pool.harvest.evidence}
 
 
-def accused_of_six(signals, doubted=(), *, depth=(3, 3, 3, 3, 3, 3), belonging=(1, 1, 1, 1, 1, 1), harvesting=(1, 1, 1, 1, 1, 1), declared=(0, 0, 0, 0, 0, 0), sure=True, relay=False):  # fmt: skip
-    """Whom of six members, all tied to each other, a claim is about. `signals`: layer of each signal and which members show it; `depth`: their wrappers."""
+def accused_of_six(signals, doubted=(), *, depth=(3, 3, 3, 3, 3, 3), belonging=(1, 1, 1, 1, 1, 1), harvesting=(1, 1, 1, 1, 1, 1), declared=(0, 0, 0, 0, 0, 0), private=None, lives=False, tied=True, sure=True, relay=False):  # fmt: skip
+    """Whom of six members, all tied to each other, a claim is about.
+
+    `signals`: layer of each signal and which members show it; `depth`: their wrappers; `private`: those that the group has to itself, if not all; `tied`: whether the sixth is tied to anybody; `lives`: their lives speak for the claim.
+    """
     a, b = np.nonzero(np.triu(np.ones((6, 6)), 1))
-    edges = Edges(a.astype(np.int32), b.astype(np.int32), np.full(15, 9.0), np.ones(15, np.int64), ("x",))
+    weights = np.where((b == 5) & ~np.bool_(tied), 0.0, 9.0)
+    edges = Edges(a.astype(np.int32), b.astype(np.int32), weights, np.ones(15, np.int64), ("x",))
     wrappers = np.array(depth, float)
     clusters = dataclasses.replace(
-        gather(np.zeros(6, np.int64), edges), wrappers=wrappers, private=wrappers.copy()
+        gather(np.zeros(6, np.int64), edges),
+        wrappers=wrappers,
+        private=wrappers.copy() if private is None else np.array(private, float),
     )
     shown = {f"s{i}": (layer, np.array(who, bool)) for i, (layer, who) in enumerate(signals)}
+    doubts = np.array(doubted or [0] * 6, bool)
     return accuse(
         clusters.of(0), np.array(declared, bool), np.array(harvesting, bool),
         [piece(name, layer, 3.0) for name, (layer, _) in shown.items()], clusters,
-        {name: Signal(who, np.ones(6, bool), 0.05, layer) for name, (layer, who) in shown.items()},
-        MemberSettings(), np.array(belonging, float), np.array(doubted or [0] * 6, bool), sure=sure, relay=relay,
+        {name: Signal(who, np.ones(6, bool), 0.05, layer, doubted=doubts if lives else None) for name, (layer, who) in shown.items()},
+        MemberSettings(), np.array(belonging, float), doubts, sure=sure, relay=relay,
     ).astype(int).tolist()  # fmt: skip
 
 
@@ -203,6 +210,25 @@ def test_who_shows_no_signal_needs_several_wrappers_and_more_than_a_declared_mem
     assert accused_of_six([FOUR], [1] * 6, depth=deep, relay=True) == [1] * 6
     declared = (1, 0, 0, 0, 0, 0)
     assert accused_of_six([FOUR], depth=(2, 3, 3, 3, 3.1, 2.9), declared=declared) == [0, 1, 1, 1, 1, 0]
+
+
+def test_in_a_group_that_leads_one_life_wrappers_of_many_groups_tell_too():
+    """The fifth member has too few of the group's wrappers, the sixth leads another life."""
+    group = {"depth": (1, 1, 1, 1, 0.5, 1), "private": [0.1] * 6}
+    nobody = ("time", [0] * 6)
+    assert accused_of_six([nobody], [0, 0, 0, 0, 0, 1], **group) == [0] * 6
+    assert accused_of_six([nobody], [0, 0, 0, 0, 0, 1], **group, lives=True) == [1, 1, 1, 1, 0, 0]
+    assert accused_of_six([nobody], [0, 0, 1, 1, 1, 1], **group, lives=True) == [0] * 6
+    assert accused_of_six([nobody], **group, lives=True, sure=False) == [0] * 6
+    assert accused_of_six([nobody], **group, lives=True, declared=(1, 0, 0, 0, 0, 0)) == [0] * 6
+
+
+def test_who_shows_no_signal_of_a_relay_keeps_company_or_leads_a_life_like_it():
+    one = ("account", [1, 0, 0, 0, 0, 0])
+    assert accused_of_six([one], [0, 0, 0, 0, 0, 1], relay=True) == [1] * 6
+    alone = [("account", [1, 1, 1, 1, 1, 0])]
+    assert accused_of_six(alone, [0, 0, 0, 0, 0, 1], relay=True, tied=False) == [1, 1, 1, 1, 1, 0]
+    assert accused_of_six(alone, relay=True, tied=False) == [1] * 6
 
 
 def test_who_asks_for_nothing_of_it_needs_signals_of_two_layers():

@@ -50,6 +50,8 @@ class MemberSettings:
     sure: confidence in the claim from which wrappers tell without a signal.
     least_share: part of a cluster's members that a claim must be about; below, it is about members with signals of two
     layers only.
+    most: part of them up to which a claim of a harvest is about members with `many` wrappers or signals of two layers only; from it on who has as many
+    and belongs with a probability of `least_many` is accused though his life is doubted.
     """
 
     rounds: int = 30
@@ -69,6 +71,9 @@ class MemberSettings:
     least_deep: float = 0.9
     sure: float = 0.95
     least_share: float = 0.25
+    most: float = 0.5
+    many: float = 3.0
+    least_many: float = 0.99
 
 
 def belong(members: I32, signals: Sequence[Signal], strength: F64, settings: MemberSettings) -> F64:
@@ -154,6 +159,8 @@ def accuse(
     lives are their own, it is enough that it is not, or that some of the closest fellows show a signal.
     Where the cluster leads one life, which speaks for the claim, they need be neither several nor its own.
     It harvests, or shows signals of two layers.
+    Of a cluster whose smaller part would be accused of a harvest, only who has many of its wrappers, or shows signals of two layers; of one
+    whose larger part would be, also others who have many, more than a declared member.
     """
     if not harvesting.any():
         return harvesting
@@ -177,9 +184,16 @@ def accuse(
     likely = ((shows & some & (company >= settings.company * rate)) | lived) & (belonging >= settings.least)
     accused = np.where(much, belonging >= settings.least_deep, likely)
     accused &= (harvesting | (layers >= 2)) & ~declared
-    if accused.sum() < settings.least_share * len(members):  # mostly strangers: one signal may be chance
-        accused &= layers >= 2
-    return accused
+    share = float(accused.mean())
+    if share < settings.least_share:  # mostly strangers: one signal may be chance
+        return accused & (layers >= 2)
+    many = depth >= settings.many
+    if relay:
+        return accused
+    if share < settings.most:
+        return accused & (many | (layers >= 2))
+    surest = sure & harvesting & ~declared & (belonging >= settings.least_many)
+    return accused | (surest & many & (depth > known) & (depth >= settings.silent_lead * known))
 
 
 def _depth(members: I32, clusters: Clusters) -> F64:

@@ -57,7 +57,7 @@ def judge(
     """Weigh the evidence, test the innocent explanations, and say what may be said.
 
     `relays` are the detectors that speak for a relay: of accounts in one hand, but with many customers. Where the traffic is
-    uniform, and not for its products' system prompts (unless nearly all of it is: one customer), there are no
+    uniform, and not for its products' system prompts (unless most of it is: one customer), there are no
     customers to see, and the common hand counts for a harvest; a relay's signature never does. A harvest needs two independent layers or a deterministic one
     beside wrapped requests (without these, a deterministic one beside common times, or beside the content of all that they ask,
     where no conversation changes accounts), and no likely innocent explanation; a relay needs conversations that change accounts. What a
