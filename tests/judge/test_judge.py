@@ -185,8 +185,29 @@ FOUR = ("time", [1, 1, 1, 1, 0, 0])
 
 
 def test_a_life_in_doubt_needs_a_signal_beside_it():
-    assert accused_of_six([FOUR]) == [1] * 6
-    assert accused_of_six([FOUR], [1, 0, 0, 0, 0, 1]) == [1, 1, 1, 1, 1, 0]
+    few = (2.5,) * 6
+    assert accused_of_six([FOUR], depth=few) == [1] * 6
+    assert accused_of_six([FOUR], [1, 0, 0, 0, 0, 1], depth=few) == [1, 1, 1, 1, 1, 0]
+
+
+def test_a_claim_about_most_of_a_group_is_about_who_has_many_of_its_wrappers_too():
+    doubted = [0, 0, 0, 0, 1, 1]
+    deep = (2.5, 2.5, 2.5, 2.5, 3, 2.9)
+    assert accused_of_six([FOUR], doubted, depth=deep) == [1, 1, 1, 1, 1, 0]
+    assert accused_of_six([FOUR], doubted, depth=deep, sure=False) == [0] * 6
+    assert accused_of_six([FOUR], doubted, depth=deep, belonging=(1, 1, 1, 1, 0.98, 1)) == [1, 1, 1, 1, 0, 0]
+    known = (2.5, 2.5, 2.5, 2.5, 3, 2.1)
+    assert accused_of_six([FOUR], doubted, depth=known, declared=(0, 0, 0, 0, 0, 1)) == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_claim_about_the_smaller_part_is_about_who_has_many_wrappers_or_shows_two_layers():
+    two = ("time", [1, 1, 0, 0, 0, 0])
+    doubted = [0, 0, 1, 1, 1, 1]
+    assert accused_of_six([two], doubted, depth=(3, 3, 2.9, 2.9, 2.9, 2.9)) == [1, 1, 0, 0, 0, 0]
+    few = (3, 2.9, 2.9, 2.9, 2.9, 2.9)
+    assert accused_of_six([two], doubted, depth=few) == [1, 0, 0, 0, 0, 0]
+    both = [two, ("account", [0, 1, 0, 0, 0, 0])]
+    assert accused_of_six(both, doubted, depth=few) == [1, 1, 0, 0, 0, 0]
 
 
 def test_the_groups_own_wrappers_make_a_member_of_one_that_keeps_no_company():
