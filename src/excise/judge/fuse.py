@@ -22,7 +22,8 @@ class FuseSettings:
     layer_least: what a layer must show to count as one of the two that are needed (nats; p below 0.045).
     relay_prior: log-odds that a cluster that conversations or devices join is a relay (most are). accuse: confidence from which a verdict accuses, 0 to 1. uniform: share of wrapped exchanges from which a pool has no
         customers of its own to speak of. one_customer: the same where wrapped exchanges mostly have a system prompt: so little else is one customer's, not a relay's many. explained: what a likely innocent explanation takes off, in nats (a factor of 50);
-        evidence of one layer alone is worth even odds at most. dependent: how many times more often than independent ones the layers
+        evidence of one layer alone is worth even odds at most. kindred_life: nats for a group that leads one life (from `layer_least` on) beside a
+        kindred one (from `kindred_least` on): the life that two small groups share holds for the accounts of both. dependent: how many times more often than independent ones the layers
     of innocent pairs are taken to come together (in the worlds that this was chosen on none showed two, and groups of four to seven came close to this factor).
     """
 
@@ -37,6 +38,8 @@ class FuseSettings:
     one_customer: float = 0.75
     explained: float = 4.0
     dependent: float = 4.0
+    kindred_least: float = 2.5
+    kindred_life: float = 1.25
 
 
 _WORTH_SAYING = 0.05
@@ -93,8 +96,16 @@ def joint_log_odds(
     return out
 
 
-def fuse(evidence: Iterable[Evidence], prior: float, settings: FuseSettings) -> Fused:
-    """Add evidence over the layers to the prior log-odds. In a layer the strongest piece counts whole, others `second`, all at most `layer_most`."""
+def life_of_two(evidence: Iterable[Evidence], settings: FuseSettings) -> float:
+    """Return the log-odds for a group that leads one life, and has a kindred one: as measured, a small group's life says little, but it is both groups'."""
+    said = {piece.detector: piece.log_odds for piece in evidence}
+    kindred, life = said.get("kindred", 0.0), said.get("lifecycle", 0.0)
+    return settings.kindred_life * (kindred >= settings.kindred_least and life >= settings.layer_least)
+
+
+def fuse(evidence: Sequence[Evidence], prior: float, settings: FuseSettings) -> Fused:
+    """Add evidence over the layers, and what it says together, to the prior log-odds. In a layer the strongest piece counts whole, others `second`, all at most `layer_most`."""
+    prior += life_of_two(evidence, settings)
     by_layer: dict[Layer, list[Evidence]] = {}
     for piece in sorted(evidence, key=lambda e: (-e.log_odds, e.detector)):
         by_layer.setdefault(piece.layer, []).append(piece)
