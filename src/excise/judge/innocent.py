@@ -166,6 +166,7 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
     """A campus, an office, a VPN or a cloud region puts strangers on the same addresses, and so does a product that calls for its customers.
 
     Such a product gives its customers one network, one rhythm and one prompt, but neither cards nor days of opening.
+    It is no such product if the accounts react to releases together, and also ask for training material, follow suspensions, or are opened and gone together.
     """
     if "network" not in case.available:
         return "ruled-out", "Addresses were not looked at, so no evidence rests on them."
@@ -175,7 +176,8 @@ def shared_network(case: Case) -> tuple[InnocentVerdict, str]:
         return "likely", "Little but addresses joins the accounts."
     opened = case.shows("payment", "signup", "handover", least=_HELD)
     texts = case.shows("shared-wrapper", "multiplicity", "echo", least=ACT)
-    if case.shows("address") and "deterministic" not in rest and not opened and not texts:
+    reacts = case.shows("pivot", least=ACT) and case.shows("elicitation", "displacement", "lifecycle")
+    if case.shows("address") and "deterministic" not in rest and not (opened or texts or reacts):
         return (
             "likely",
             "One network and one rhythm or program join the accounts, and little else that they send: so does a product that calls with its customers' own keys.",
