@@ -319,6 +319,23 @@ def test_explanations_are_ruled_out_on_neutral_facts_and_reached_on_fitting_ones
         assert found[name].why
 
 
+@pytest.mark.parametrize(
+    ("more", "explained"),
+    [
+        ([], "likely"),
+        ([piece("pivot", "time", 4.0)], "likely"),
+        ([piece("elicitation", "content", 1.5)], "likely"),
+        ([piece("pivot", "time", 4.0), piece("elicitation", "content", 1.5)], "ruled-out"),
+        ([piece("payment", "account", 2.0)], "ruled-out"),
+        ([piece("multiplicity", "content", 2.0)], "ruled-out"),
+    ],
+)
+def test_a_products_network_explains_a_rhythm_and_no_more(more, explained):
+    said = [piece("address", "account", 4.0), piece("synchrony", "time", 4.0), *more]
+    found = {i.name: i.verdict for i in explain_away(Case(NEUTRAL, fuse(said, -4.0, S), EVERYTHING))}
+    assert found["public VPN, campus or office network"] == explained
+
+
 def test_users_of_the_same_template_are_told_from_members():
     members = np.arange(30, dtype=np.int32)
     shows = np.zeros((3, 30), bool)
