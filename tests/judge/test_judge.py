@@ -52,8 +52,8 @@ def test_a_layer_counts_its_best_piece_whole_and_never_more_than_its_limit(piece
     [(3.0, 1.5, S.kindred_life), (2.0, 1.5, 0.0), (3.0, 0.5, 0.0), (0.0, 4.0, 0.0)],
 )
 def test_a_groups_one_life_says_more_beside_a_kindred_group(kindred, life, more):
-    fused = fuse([piece("kindred", "content", kindred), piece("lifecycle", "time", life)], -6.0, S)
-    assert fused.log_odds == pytest.approx(-6.0 + kindred + life + more)
+    said = [piece("kindred", "content", kindred), piece("lifecycle", "time", life)]
+    assert verdict(said).harvest.log_odds == pytest.approx(-4.0 + kindred + life + more)
 
 
 def test_the_prior_rises_with_a_size_that_is_rare_here():

@@ -96,16 +96,8 @@ def joint_log_odds(
     return out
 
 
-def life_of_two(evidence: Iterable[Evidence], settings: FuseSettings) -> float:
-    """Return the log-odds for a group that leads one life, and has a kindred one: as measured, a small group's life says little, but it is both groups'."""
-    said = {piece.detector: piece.log_odds for piece in evidence}
-    kindred, life = said.get("kindred", 0.0), said.get("lifecycle", 0.0)
-    return settings.kindred_life * (kindred >= settings.kindred_least and life >= settings.layer_least)
-
-
-def fuse(evidence: Sequence[Evidence], prior: float, settings: FuseSettings) -> Fused:
-    """Add evidence over the layers, and what it says together, to the prior log-odds. In a layer the strongest piece counts whole, others `second`, all at most `layer_most`."""
-    prior += life_of_two(evidence, settings)
+def fuse(evidence: Iterable[Evidence], prior: float, settings: FuseSettings) -> Fused:
+    """Add evidence over the layers to the prior log-odds. In a layer the strongest piece counts whole, others `second`, all at most `layer_most`."""
     by_layer: dict[Layer, list[Evidence]] = {}
     for piece in sorted(evidence, key=lambda e: (-e.log_odds, e.detector)):
         by_layer.setdefault(piece.layer, []).append(piece)

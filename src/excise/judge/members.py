@@ -158,9 +158,7 @@ def accuse(
     these must be several, many more than a declared member's, and its life not `doubted`; where the claim is a `relay`, whose customers'
     lives are their own, it is enough that it is not, or that some of the closest fellows show a signal.
     Where the cluster leads one life, which speaks for the claim, they need be neither several nor its own.
-    It harvests, or shows signals of two layers.
-    Of a cluster whose smaller part would be accused of a harvest, only who has many of its wrappers, or shows signals of two layers; of one
-    whose larger part would be, also others who have many, more than a declared member.
+    It harvests, or shows signals of two layers. How large a part of the cluster that is then says who of it is accused (`_by_share`).
     """
     if not harvesting.any():
         return harvesting
@@ -175,7 +173,8 @@ def accuse(
     )
     much = (depth >= settings.depth * deep) & (clusters.private[members] >= settings.least_private)
     known = float(depth[declared].max(initial=0.0))
-    secret = ~doubted & (depth >= settings.silent_lead * known) & (depth > known)
+    beyond = (depth > known) & (depth >= settings.silent_lead * known)
+    secret = ~doubted & beyond
     kept = ~doubted | (company >= settings.relay_company * rate)
     silent = kept if relay else (depth >= settings.silent_depth) & secret
     much &= (depth > known) & (shows | silent) & sure
@@ -184,16 +183,25 @@ def accuse(
     likely = ((shows & some & (company >= settings.company * rate)) | lived) & (belonging >= settings.least)
     accused = np.where(much, belonging >= settings.least_deep, likely)
     accused &= (harvesting | (layers >= 2)) & ~declared
-    share = float(accused.mean())
-    if share < settings.least_share:  # mostly strangers: one signal may be chance
-        return accused & (layers >= 2)
     many = depth >= settings.many
-    if relay:
-        return accused
+    surest = (
+        many & beyond & harvesting & ~declared & (belonging >= settings.least_many) & (sure and not relay)
+    )
+    return _by_share(accused, many | relay, surest, layers, settings)
+
+
+def _by_share(accused: Bool, many: Bool, surest: Bool, layers: I64, settings: MemberSettings) -> Bool:
+    """Return whom of those that would be accused a claim is about, by how large a part of the cluster they are.
+
+    Of few, one signal may be chance: it takes two layers. Of the smaller part, who has `many` of the cluster's wrappers, or
+    shows two layers. Of the larger part, all, and others of whom one is `surest`.
+    """
+    share = float(accused.mean())
+    if share < settings.least_share:
+        return accused & (layers >= 2)
     if share < settings.most:
         return accused & (many | (layers >= 2))
-    surest = sure & harvesting & ~declared & (belonging >= settings.least_many)
-    return accused | (surest & many & (depth > known) & (depth >= settings.silent_lead * known))
+    return accused | surest
 
 
 def _depth(members: I32, clusters: Clusters) -> F64:

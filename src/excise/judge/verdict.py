@@ -15,7 +15,7 @@ from excise.stats.tails import sigmoid
 MOST_SURE: Final = 0.99
 """Highest confidence: rarer errors could not be seen in the worlds that it was checked on."""
 
-_OF_CUSTOMERS: Final = "kindred"
+_KINDRED: Final = "kindred"
 """Detector that says nothing of a pool: two of them serve customers of one product."""
 
 
@@ -67,16 +67,13 @@ def judge(
     products = facts.in_system >= settings.uniform
     uniform = facts.wrapped_share >= (settings.one_customer if products else settings.uniform)
     pooled = any(e.detector in relays and e.log_odds >= settings.layer_least for e in evidence)
-    harvest = fuse(
-        [
-            e
-            for e in evidence
-            if (e.detector not in relays or (uniform and e.layer != "deterministic"))
-            and not (pooled and e.detector == _OF_CUSTOMERS)
-        ],
-        prior,
-        settings,
-    )
+    said = [
+        e
+        for e in evidence
+        if (e.detector not in relays or (uniform and e.layer != "deterministic"))
+        and not (pooled and e.detector == _KINDRED)
+    ]
+    harvest = fuse(said, prior + _life_of_two(said, settings), settings)
     relay = fuse([e for e in evidence if e.detector in relays], settings.relay_prior, settings)
     innocent = explain_away(Case(facts, harvest, available))
     likely = any(i.verdict == "likely" for i in innocent)
@@ -99,6 +96,16 @@ def judge(
     if facts.wrapped and (likely or not enough):
         return Judgement("shared-client", confidence, harvest, relay, innocent)
     return Judgement("undetermined", confidence, harvest, relay, innocent)
+
+
+def _life_of_two(evidence: Sequence[Evidence], settings: FuseSettings) -> float:
+    """Return the log-odds for a group that leads one life beside a kindred one: of few accounts a common life says little, but it is both groups'."""
+    said = {e.detector: e.log_odds for e in evidence}
+    both = (
+        said.get(_KINDRED, 0.0) >= settings.kindred_least
+        and said.get("lifecycle", 0.0) >= settings.layer_least
+    )
+    return settings.kindred_life if both else 0.0
 
 
 def _relaying(relay: Fused) -> float:
